@@ -74,8 +74,8 @@ EXT_mesh_gpu_instancing is taken apart by those that make vertices anew or bind 
   metal and roughness as well. Vertices are copies of the old ones with all that those have. Maps of normals, occlusion
   and light, and those of extensions, stay where they lay: the old coordinates become a further set, or stay in place
   with `keep_uv`. A light that shows the picture of the old base colour goes.
-- uv_unwrapping does the same with coordinates and moves the picture of the base colour to them; metal, roughness and
-  factors stay.
+- uv_unwrapping does the same with coordinates and moves the picture of the base colour to them, with alpha where the
+  material shows it; metal, roughness and factors stay.
 - mesh_conversion with `merge_vertices` makes one of vertices that are equal in all that is stored.
 - mesh_simplification and mesh_retopology make new vertices, for which joints and morph targets are looked up at the
   nearest place of the old surface. With `keep_texture` the picture keeps its bytes, and so do maps that lie by the same

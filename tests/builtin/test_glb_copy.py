@@ -102,8 +102,9 @@ def test_what_other_ways_leave_out_is_named(tmp_path: Path) -> None:
         ({"materials": [{"extensions": {f"VENDOR_{n}": {}}} for n in range(9)]}, ["VENDOR_5 and 3 more"]),
         ({"materials": 7, "meshes": {}, "extensions": {"KHR_lights_punctual": []}}, []),
         ({"animations": [{}], "cameras": [{}]}, ["animations: only", "cameras: only"]),
+        ({"extensions": {"VRMC_vrm": {}, "VENDOR_notes": 1}}, ["VENDOR_notes, VRMC_vrm of the file as a whole: "]),
     ],
-    ids=["nothing", "first sets", "usual sampler", "variants", "many", "of wrong kinds", "whole"],
+    ids=["nothing", "first sets", "usual sampler", "variants", "many", "of wrong kinds", "whole", "of the file"],
 )
 def test_kinds_that_are_left_out(raw: dict[str, Any], words: list[str]) -> None:
     told = left_out(raw)

@@ -13,11 +13,13 @@ pytest.importorskip("torch")
 
 from pocket3d.adapters.mesh.input import ignored_parts, read_scene
 from pocket3d.adapters.mesh.inventory import Inventory, inventory
-from pocket3d.adapters.mesh.losses import LOOKS, missing, unread
+from pocket3d.adapters.mesh.losses import LOOKS, MOTION, missing, unread
 from pocket3d.adapters.mesh.parts import parts_of
 from pocket3d.adapters.mesh.read.glb_container import unpack
+from pocket3d.adapters.mesh.read.glb_left_out import left_out
 from pocket3d.adapters.mesh.write import write_mesh
 from support import mesh_files as files
+from support.full_glb import see_through
 from support.tetrahedron import Tetrahedron
 
 pytestmark = pytest.mark.torch
@@ -95,6 +97,18 @@ def test_what_a_written_file_has_not(target: str, tmp_path: Path) -> None:
     assert made == [each.format(target.upper()) for each in EXPECTED[target]]
 
 
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("BLEND", "transparency of 1 textures: "), ("MASK", "cut-out transparency")]
+)
+def test_alpha_of_pictures_that_is_gone_is_told_once(mode: str, kind: str, tmp_path: Path) -> None:
+    path = see_through(mode).write(tmp_path / "pane.glb")
+    for target in ("glb", "obj"):
+        assert [each for each in told(path, tmp_path / f"made.{target}") if "transparency" in each] == [
+            f"{kind}{' of 1 materials: ' if mode == 'MASK' else ''}they are not in the file"
+        ]
+    assert missing(inventory(path), inventory(path)) == []
+
+
 def test_what_is_replaced_on_purpose_is_not_told_again(tmp_path: Path) -> None:
     path = dressed().write(tmp_path / "dressed.glb")
     assert told(path, tmp_path / "made.glb", LOOKS) == [*COMMON[4:], SHARING]
@@ -143,6 +157,19 @@ def test_what_readers_leave_out_is_told_only_if_the_file_has_it_not(tmp_path: Pa
     gone = unread(before, Inventory("obj", {}), notes)
     assert gone == ["something that the reader noticed", "lights: only the geometry is read"]
     assert unread(Inventory("obj", {}), before, ["a note"]) == ["a note"]
+
+
+@pytest.mark.parametrize("target", ["obj", "ply", "stl", "3mf", "usdz", "glb"])
+def test_extensions_of_the_whole_file_are_named_once_where_they_are_gone(target: str) -> None:
+    document = {"extensions": {"VRM": {"humanoid": {}}, "KHR_xmp_json_ld": {"packets": []}}}
+    counts = {"parts": 1, "meshes": 1}
+    before = Inventory("glb", counts, document=document)
+    line = "KHR_xmp_json_ld, VRM of the file as a whole: only geometry and materials are read"
+    gone = Inventory(target, counts, document={} if target == "glb" else None)
+    assert unread(before, gone, left_out(document)) == [line]
+    assert unread(before, before, left_out(document)) == []
+    # A new skeleton takes the place of a character's own, and says so.
+    assert unread(before, gone, left_out(document), MOTION) == [line.replace(", VRM", "")]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ pytest.importorskip("manifold3d")
 from pocket3d.adapters.mesh.repair import NoSolid
 from pocket3d.adapters.mesh.skinned_glb import add_skin
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
+from pocket3d.adapters.weight_free.rigging import rig as rig_module
 from pocket3d.adapters.weight_free.rigging.rig import Rig, make_rig
-from pocket3d.adapters.weight_free.rigging.solid import voxelise
+from pocket3d.adapters.weight_free.rigging.solid import refuse_crowd, voxelise
 from support import limbed_shapes, many_bodies
 from support.limbed_shapes import LimbedShape
 from support.posing import posed
@@ -159,6 +160,35 @@ def test_what_has_no_inside_is_refused(make: Callable[[], Any], words: str) -> N
 def _crowd(side: int) -> Any:
     places = 1.5 * np.argwhere(np.ones((side, side, side)))
     return trimesh.util.concatenate([trimesh.creation.box((1, 1, 1)).apply_translation(each) for each in places])
+
+
+def _boxes(side: int, edge: float, step: float = 1.5) -> Any:
+    """(F, 3, 3) corners and (F,) bodies of a block of boxes."""
+    box = trimesh.creation.box((edge,) * 3)
+    places = step * np.argwhere(np.ones((side, side, side)))
+    corners = box.triangles[None] + places[:, None, None]
+    return corners.reshape(-1, 3, 3), np.repeat(np.arange(len(places)), len(box.faces))
+
+
+def test_a_crowd_is_refused_before_it_is_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_late(*_: Any) -> Any:
+        raise AssertionError("it was fused")
+
+    monkeypatch.setattr(rig_module, "fuse", too_late)
+    corners, _ = _boxes(27, 1.0)
+    crowd = trimesh.Trimesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3), process=False)
+    with pytest.raises(NoSolid, match=r"^19,683 pieces that do not touch, of which the 40 largest, .* are 0%"):
+        make_rig(crowd, None, _quiet)
+
+
+def test_many_bodies_that_touch_or_lie_about_one_are_no_crowd() -> None:
+    refuse_crowd(*_boxes(11, 1.0, step=1.01))
+    refuse_crowd(*_boxes(10, 1.0))
+    corners, body = _boxes(11, 0.1)
+    with pytest.raises(NoSolid):
+        refuse_crowd(corners, body)
+    torso = trimesh.creation.box((14, 14, 14)).apply_translation((7, 7, 7)).triangles
+    refuse_crowd(np.concatenate([corners, torso]), np.append(body, [body.max() + 1] * len(torso)))
 
 
 def test_a_crowd_of_bodies_is_no_body() -> None:

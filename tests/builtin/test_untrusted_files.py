@@ -359,7 +359,7 @@ def test_content_of_another_kind_is_read_as_what_it_is_or_refused(write: Write, 
     [
         (b"PK\x03\x04", "the zip is broken"),
         (b"Rar!", "unpack it"),
-        (b"Kaydara FBX Binary  \0", "FBX; export it as GLB"),
+        (b"Kaydara FBX Binary  \0", "read as FBX"),
         (b"\x89PNG\r\n", "image_to_mesh"),
         (b"<!DOCTYPE html><title>404", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),

@@ -24,6 +24,7 @@ from pocket3d.adapters.weight_free.unwrapping.adapter import XatlasUvUnwrappingA
 from pocket3d.adapters.weight_free.unwrapping.stretch import stretch
 from support import tool_meshes
 from support.adapter_run import run
+from support.full_glb import see_through
 
 pytestmark = pytest.mark.torch
 
@@ -66,6 +67,16 @@ def test_the_old_texture_is_where_the_new_coordinates_are(tmp_path: Path) -> Non
     shown = texels(sheet.texture, sheet.uv[sheet.faces].mean(axis=1))
     left, right = middles[:, 0] < 0.9, middles[:, 0] > 1.1
     assert shown[left][:, 0].max() < 20 and shown[right][:, 0].min() > 235
+
+
+@pytest.mark.parametrize("mode", ["BLEND", "MASK", "OPAQUE"])
+def test_transparency_that_is_shown_moves_with_the_texture(mode: str, tmp_path: Path) -> None:
+    made = unwrapping(tmp_path, see_through(mode).write(tmp_path / "pane.glb"))
+    (mesh,) = read_scene(Path(made["output_mesh_path"])).geometry.values()
+    picture = np.asarray(mesh.visual.material.baseColorTexture)
+    assert picture.reshape(-1, picture.shape[2])[0].tolist() == [10, 200, 30, 51][: 3 if mode == "OPAQUE" else 4]
+    assert (mesh.visual.material.alphaMode or "OPAQUE") == mode
+    assert not any("transparency" in each for each in made["unwrapping_info"]["lost"])
 
 
 def test_parts_share_one_texture_and_keep_their_colours(tmp_path: Path) -> None:

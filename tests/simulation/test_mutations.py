@@ -222,8 +222,8 @@ def test_without_the_rule_on_late_ticks(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> None:
-    def whatever(book: Any, adapter: Any, choice: Any, estimates: Any, now_mono: float) -> Any:
-        found = real_place(book, adapter, choice, estimates, now_mono)
+    def whatever(book: Any, adapter: Any, choice: Any, *more: Any) -> Any:
+        found = real_place(book, adapter, choice, *more)
         if not isinstance(found, Shortfall) or found.dimension != "vram":
             return found
         need = choice.need_mb

@@ -60,10 +60,21 @@ def full() -> Tetrahedron:
     return body
 
 
-def picture(body: Tetrahedron, colour: tuple[int, int, int]) -> None:
+def see_through(mode: str) -> Tetrahedron:
+    """A tetrahedron whose picture has an alpha of 51, which its material shows in this mode."""
+    body = Tetrahedron()
+    uv = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    body.primitive["attributes"]["TEXCOORD_0"] = body.add(uv, "VEC2")
+    body.texture()["alphaMode"] = mode
+    picture(body, (10, 200, 30, 51))
+    body.document["textures"][0]["source"] = 1
+    return body
+
+
+def picture(body: Tetrahedron, colour: tuple[int, ...]) -> None:
     """Add an image of its own, which no texture shows yet."""
     made = io.BytesIO()
-    Image.new("RGB", (2, 2), colour).save(made, format="PNG")
+    Image.new("RGBA" if len(colour) == 4 else "RGB", (2, 2), colour).save(made, format="PNG")
     data = made.getvalue()
     entry = body.document["images"][0] | {"bufferView": len(body.document["bufferViews"])}
     body.document["bufferViews"].append({"buffer": 0, "byteOffset": len(body.binary), "byteLength": len(data)})

@@ -31,6 +31,15 @@ def test_a_change_is_told_at_once_but_changes_within_the_gap_are_told_together()
     assert len(second.advert.running) == 20
 
 
+def test_a_worker_that_has_started_is_told_at_once() -> None:
+    rig = AgentRig()
+    rig.take()
+    rig.pass_time(1)
+    rig.pass_time(0.1)
+    (told,) = adverts(rig.tell(events.WorkerReady(rig.worker_ids()[0], 77)))
+    assert [run.pid for run in told.advert.running] == [77]
+
+
 def test_sequence_numbers_rise_with_every_message() -> None:
     rig = AgentRig()
     rig.call()

@@ -177,9 +177,11 @@ def test_a_job_does_not_wait_for_ever_for_evicted_memory() -> None:
     token = rig.take("beta")
     rig.tell(events.WorkerExited(old))
     rig.probe({"GPU-0": 5000}, {"GPU-0": {99: 6000}})
+    planned = rig.run_of(token).worker
     rig.pass_time(31)
     assert rig.failure(token).code == "handed_back"
     assert rig.worker_ids() == []
+    assert (planned.state.value, planned.history[-1].why) == ("exited", "there was no room within 30 s")
     assert rig.engine.core.devices["GPU-0"].ledger.committed_mb() == 0
 
 
@@ -311,3 +313,9 @@ def test_a_cancel_without_a_reply_is_obeyed_too() -> None:
     token = rig.take()
     rig.tell(events.CommandReceived(CancelAttempts(coordinator_id="c", epoch=EPOCH, cancels=[])))
     assert rig.state(token) == "fetching"
+
+
+@pytest.mark.parametrize(("said", "told"), [("weights missing", "weights missing"), (None, "not available")])
+def test_an_adapter_that_cannot_run_is_declined_with_its_reason(said: str | None, told: str) -> None:
+    reason = AgentRig(adapters=[adapter("broken", available=False, reason=said)]).refused("broken").reason
+    assert reason is not None and (reason.code, reason.message) == ("adapter_unavailable", told)

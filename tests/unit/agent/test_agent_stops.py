@@ -171,6 +171,29 @@ def test_inputs_that_do_not_come_in_time() -> None:
     assert rig.failure(token).code == "timeout"
 
 
+def test_inputs_have_all_their_time_again_after_a_reconnect() -> None:
+    rig = AgentRig(fetch_s=60)
+    token = rig.take()
+    rig.pass_time(50)
+    rig.tell(events.Disconnected())
+    rig.pass_time(50)
+    rig.tell(events.Connected())
+    rig.pass_time(59)
+    assert rig.state(token) == "fetching"
+    rig.pass_time(2)
+    assert rig.failure(token).code == "timeout"
+
+
+def test_inputs_that_are_here_have_no_limit_after_a_reconnect() -> None:
+    rig = AgentRig(fetch_s=60)
+    token = rig.take(limits=Limits(load_s=1000))
+    rig.fetch(token)
+    rig.tell(events.Disconnected())
+    rig.tell(events.Connected())
+    rig.pass_time(100)
+    assert rig.state(token) == "loading"
+
+
 def test_a_late_tick_expires_nothing_and_limits_count_on_from_it() -> None:
     rig = AgentRig(cancel_grace_s=5, drain_timeout_s=1000)
     token = rig.take(limits=Limits(start_to_close_s=30))

@@ -314,3 +314,23 @@ def test_a_result_that_is_stored_ends_what_was_told_of_failures() -> None:
     rig.run(second)
     rig.tell(events.RunFinished(second, {"success": True}, (), 0.1))
     assert lines(rig.tell(events.ResultStored(second)), "info") == ["results can be stored again"]
+
+
+def test_limits_of_an_upload_end_with_it() -> None:
+    rig = quick(upload_s=10)
+    token = finish(rig)
+    rig.tell(events.OutputsUploaded(token, (artifact(token),)))
+    rig.pass_time(20)
+    assert rig.state(token) == "storing"
+    assert rig.engine.next_deadline(rig.now) > rig.now.mono, "else it is asked again and again"
+
+
+def test_nothing_is_tried_again_for_a_run_that_failed() -> None:
+    rig = quick(upload_s=10, upload_retry_s=5)
+    token = finish(rig)
+    rig.tell(events.UploadFailed(token, "no responders"))
+    rig.cancel(token)
+    run = rig.run_of(token)
+    assert run.state.value == "reporting"
+    assert (run.retry_at, run.upload_deadline) == (None, None)
+    assert not of(rig.pass_time(20), effects.UploadOutputs)

@@ -143,6 +143,16 @@ def test_a_source_whose_end_is_being_stored_is_asked_for_when_it_is_stored(desk:
     assert not desk.engine.core.held.holds("rigged")
 
 
+def test_a_released_job_stands_behind_those_that_waited_before(desk: Desk) -> None:
+    desk.submit("rigged", inputs=naming("chair"))
+    # Of the same kind: its files are as large.
+    desk.submit("other", inputs={"image_path": {"artifact": "x.png"}}, artifact_bytes=4)
+    answer(desk, "chair", made())
+    group = desk.engine.core.queue.group_of(desk.record("other").group_key())
+    assert group is not None
+    assert [record.job_id for record in group] == ["other", "rigged"]
+
+
 # ---------------------------------------------------------------- what ends a held job
 
 

@@ -192,3 +192,9 @@ def test_a_page_of_many_jobs_costs_no_more_than_one_of_few(wanted: JobFilter) ->
         return min(took)
 
     assert page_s(20_000) < 5 * page_s(1000) + 0.0005
+
+
+def test_a_job_that_says_nothing_may_run_on_any_adapter() -> None:
+    for job in (None, Job(inputs={})):
+        job_class = JobClass.of("echo", "echo", "normal", job)
+        assert (job_class.commercial_only, job_class.variant, job_class.unfit) == (False, None, ())

@@ -11,12 +11,13 @@ from pocket3d.contracts.fit import Room
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, RunningJob
-from pocket3d.coordinator.auction.fleet import WorkerUse
+from pocket3d.coordinator.auction.fleet import Fleet, WorkerUse
 from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, Placed, RoundPlanner, WorkerKey
 from pocket3d.coordinator.auction.scoring import POLICIES, Candidate, least_start, spread
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.job import GroupKey, JobClass, JobRecord
-from support.coordinator_desk import AgentDouble, Desk, offer
+from pocket3d.coordinator.settings import CoordinatorSettings
+from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 
 def jobs(count: int) -> list[JobRecord]:
@@ -345,3 +346,16 @@ def test_best_fit_or_spread_among_equals() -> None:
 
 def test_starts_closer_than_a_tenth_of_a_second_are_equal() -> None:
     assert least_start(candidate(est_start_s=1.01)) == least_start(candidate(est_start_s=1.09))
+
+
+def test_an_adapters_place_counts_up_to_the_hundredth() -> None:
+    scores = [least_start(candidate(preference=place)) for place in (97, 98, 99, 100)]
+    assert scores[0] < scores[1] < scores[2] == scores[3]
+
+
+def test_a_fleet_without_devices_has_no_room() -> None:
+    fleet = Fleet(CoordinatorSettings())
+    assert fleet.largest_room_mb() == 0
+    for agent_id, total_mb in (("small", 4000), ("large", 9000)):
+        fleet.update(AgentDouble(agent_id, devices=[device(total_mb=total_mb, buffer_mb=500)]).advert(), 0.0)
+    assert fleet.largest_room_mb() == 8500

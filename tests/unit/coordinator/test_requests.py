@@ -41,3 +41,10 @@ def test_what_is_larger_than_the_cache_does_not_stay_and_leaves_it_usable() -> N
     cache.forget(2)
     cache.forget(2)
     assert cache.bytes == 0
+
+
+def test_as_many_stay_as_just_fit() -> None:
+    cache = RequestCache(2 * REQUEST)
+    cache.put(1, Request(b"x" * 100, None))
+    cache.put(2, Request(b"x" * 100, None))
+    assert cache.get(1) and cache.get(2)

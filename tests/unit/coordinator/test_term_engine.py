@@ -558,3 +558,10 @@ def test_the_end_of_a_removed_job_makes_the_sweep_suspect_no_others() -> None:
     term.do(events.JobAcked(deleted.job_id, deleted.seq))
     sweep = term.decider._sweep
     assert (sweep._acks_sent, sweep._acks_confirmed) == (1, 1)
+
+
+def test_stories_that_seem_unfinished_are_read(term: Term) -> None:
+    term.do(events.StoriesListed((), 7))
+    assert term.take(effects.ReadLastEvent) == []
+    term.do(events.StoriesListed(("gone",), 0))
+    assert term.one(effects.ReadLastEvent).job_id == "gone"

@@ -517,3 +517,13 @@ def test_an_agent_where_nobody_listens_counts_as_silent_at_once(desk: Desk, agen
     assert not view.answer_times.silent(desk.mono)
     desk.do(events.AgentSilent("a1", no_responders=True))
     assert view.answer_times.silent(desk.mono)
+
+
+def test_a_connection_that_was_lost_before_the_lead_is_waited_for() -> None:
+    desk = Desk(lead=False)
+    desk.do(events.Disconnected())
+    desk.do(events.Led(epoch=7, known=()))
+    assert not desk.engine.core.may_decide
+    desk.do(events.Connected())
+    desk.do(events.LeadershipProven())
+    assert desk.engine.core.may_decide

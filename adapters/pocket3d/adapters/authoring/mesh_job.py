@@ -66,7 +66,9 @@ def write_kept(
     """
     from ..mesh.glb_remade import remade_copy
     from ..mesh.input import glb_bytes_of
+    from ..mesh.kept_surface import kept_surface
     from ..mesh.result import check_written, parts_statistics, read_again, scene_statistics
+    from ..mesh.self_check import check_surface, surface_of
 
     target = Path(response["output_mesh_path"])
     copy = remade_copy(glb_bytes_of(source), scene, made, paint) if target.suffix == ".glb" else None
@@ -76,6 +78,7 @@ def write_kept(
     target.write_bytes(copy)
     written = read_again(target)
     check_written(parts_statistics([each.part for each in made.values()]), scene_statistics(written), target)
+    check_surface(kept_surface(scene, made, paint), surface_of(written, "glb"), target)
     return written
 
 

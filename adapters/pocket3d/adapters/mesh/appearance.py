@@ -32,7 +32,7 @@ def uv_at(part: MeshPart, places: Places) -> FloatArray | None:
 
 
 def texels(texture: npt.NDArray[np.uint8], uv: FloatArray) -> FloatArray:
-    """(N, 3) of a (H, W, 3) texture at (N, 2), origin upper left, bilinear, repeated beyond its edges."""
+    """(N, C) of a (H, W, C) texture at (N, 2), origin upper left, bilinear, repeated beyond its edges."""
     height, width = texture.shape[:2]
     x, y = uv[:, 0] * width - 0.5, uv[:, 1] * height - 0.5
     left, top = np.floor(x), np.floor(y)

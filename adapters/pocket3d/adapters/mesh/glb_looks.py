@@ -172,6 +172,9 @@ def with_sets(look: dict[str, Any], sets: Mapping[int, int], roughness_metal: tu
             _set(holder[key], sets[old])
             continue
         del holder[key]
+        if key == "baseColorTexture":
+            # Without a picture a material that says nothing of its colour would be taken for one without any.
+            surface.setdefault("baseColorFactor", [1.0, 1.0, 1.0, 1.0])
         if key == "emissiveTexture":
             look.pop("emissiveFactor", None)
         elif key == "baseColorTexture" and look.get("alphaMode") == "MASK":

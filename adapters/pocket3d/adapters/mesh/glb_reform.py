@@ -118,7 +118,7 @@ def _coordinates(
     attributes["TEXCOORD_0"] = edit.floats(place.undo(part.uv))
     # A primitive without the set that its textures name is read by the first.
     named = place.coordinates if f"TEXCOORD_{place.coordinates}" in primitive["attributes"] else 0
-    return {named: 0}
+    return {named: 0, place.coordinates: 0}
 
 
 def _influences(

@@ -16,6 +16,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from PIL import Image
+
 from .gltf_files import joined_glb
 from .input import glb_bytes_of
 from .parts import stored_normals
@@ -39,9 +41,9 @@ class Inventory(NamedTuple):
     format: str
     #: How many there are of each kind: `parts`, `meshes` (fewer where some are shown several times), `groups` (nodes
     #: without a mesh), `hidden` (nodes with one that the scene does not show), and of parts or materials with a
-    #: property: `normals`, `coordinates`, `colours`, `textures`, `maps`, `relief` (those of normals, occlusion, light),
-    #: `stated` (any look at all), `surface` (metallic or rough), `shine` (light of its own), `cutout`, `sides` (both
-    #: are shown).
+    #: property: `normals`, `coordinates`, `colours`, `textures`, `alpha` (a picture whose alpha is shown), `maps`,
+    #: `relief` (those of normals, occlusion, light), `stated` (any look at all), `surface` (metallic or rough), `shine`
+    #: (light of its own), `cutout`, `sides` (both are shown).
     counts: Mapping[str, int]
     #: Of parts, with `_` for blanks.
     names: frozenset[str] = frozenset()
@@ -117,6 +119,7 @@ def _of_document(raw: dict[str, Any], binary: bytes | memoryview) -> Inventory:
         counts["meshes"] += len(meshes[mesh])
         for primitive in meshes[mesh]:
             _count_primitive(primitive, materials, counts)
+            counts["alpha"] += _shows_alpha(raw, binary, primitive, materials)
     images = frozenset(hashlib.sha256(each).hexdigest() for each in _images(raw, binary))
     return Inventory("glb", counts, frozenset(names), images, raw)
 
@@ -160,6 +163,30 @@ def _count_primitive(primitive: Mapping[str, Any], materials: list[dict[str, Any
     counts["shine"] += any(material.get("emissiveFactor") or ())
     counts["cutout"] += material.get("alphaMode") == "MASK"
     counts["sides"] += bool(material.get("doubleSided"))
+
+
+def _shows_alpha(
+    raw: Mapping[str, Any],
+    binary: bytes | memoryview,
+    primitive: Mapping[str, Any],
+    materials: list[dict[str, Any]],
+) -> bool:
+    """Whether the picture of the base colour has alpha, which its material shows."""
+    material = materials[primitive["material"]] if primitive.get("material") is not None else {}
+    picture = (material.get("pbrMetallicRoughness") or {}).get("baseColorTexture")
+    if picture is None or material.get("alphaMode") not in ("MASK", "BLEND"):
+        return False
+    source = raw["textures"][picture["index"]].get("source")
+    view = None if source is None else raw["images"][source].get("bufferView")
+    if view is None:
+        return False
+    start = raw["bufferViews"][view].get("byteOffset", 0)
+    try:
+        with Image.open(BytesIO(binary[start : start + raw["bufferViews"][view]["byteLength"]])) as image:
+            return bool(image.has_transparency_data)
+    except OSError:
+        # In a form that Pillow does not read.
+        return False
 
 
 def _copies(raw: Mapping[str, Any], node: Mapping[str, Any]) -> int | None:

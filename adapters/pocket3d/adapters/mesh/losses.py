@@ -8,11 +8,15 @@ from .inventory import Inventory
 from .read.glb_left_out import ELSEWHERE, left_out
 
 #: What belongs to the look of a surface: a feature that paints anew replaces it, and says so.
-LOOKS = frozenset({"textures", "maps", "relief", "surface", "colours", "stated", "shine", "cutout", "sides", "images"})
+LOOKS = frozenset(
+    {"textures", "alpha", "maps", "relief", "surface", "colours", "stated", "shine", "cutout", "sides", "images"}
+)
 #: The same, where only colours, metal and roughness are replaced.
-OWN_COLOURS = frozenset({"textures", "maps", "surface", "colours", "stated", "images"})
+OWN_COLOURS = frozenset({"textures", "alpha", "maps", "surface", "colours", "stated", "images"})
+#: Extensions that say what the joints of a character are.
+OF_JOINTS = ("VRM", "VRMC_vrm", "VRMC_springBone", "VRMC_springBone_extended_collider")
 #: What moves a mesh: a feature that rigs it replaces that, and says so.
-MOTION = frozenset({"animations", "skins"})
+MOTION = frozenset({"animations", "skins", *OF_JOINTS})
 #: What belongs to a skeleton that another one takes the place of.
 _SKINS = "{count} skins: the new skeleton takes their place"
 _SOME_MAPS = "{count} maps of normals, roughness, occlusion or light: {why}"
@@ -24,6 +28,7 @@ _NAMED = 6
 #: How the loss of each kind is told, in this order.
 _TEXTS = {
     "textures": "{count} textures: {why}",
+    "alpha": "transparency of {count} textures: {why}",
     "maps": "{count} maps of normals, roughness, occlusion or light: only the base colour is written",
     "relief": "{count} maps of normals, occlusion or light: {why}",
     "surface": "metallic and roughness: {why}",
@@ -60,6 +65,8 @@ def unread(before: Inventory, after: Inventory, notes: Collection[str], replaced
     if kept is not None and _as_many("relief", before.counts.get("relief", 0), before, after):
         notes = [each for each in notes if not each.endswith(ELSEWHERE)]
     told = {key: value for key, value in document.items() if key not in MOTION or key not in replaced}
+    if isinstance(told.get("extensions"), dict):
+        told["extensions"] = {name: each for name, each in told["extensions"].items() if name not in replaced}
     return [*(each for each in notes if each not in said), *left_out(told, kept)]
 
 
@@ -81,6 +88,9 @@ def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ())
     if "maps" in gone:
         # Those are told with all others.
         gone.discard("relief")
+    if gone & {"textures", "cutout"}:
+        # It is told with them.
+        gone.discard("alpha")
     if after.format == "stl" and "stated" in gone:
         lost.append("colours, materials and textures: STL holds triangles only")
         gone -= {"stated", "colours", "textures", "maps", "surface"}

@@ -38,7 +38,7 @@ class MeshPart(NamedTuple):
     material: Material
     #: (V, 2), origin at the texture's upper left corner; None without texture.
     uv: FloatArray | None = None
-    #: (H, W, 3) uint8 sRGB.
+    #: (H, W, 3) uint8 sRGB; what moves or writes it takes alpha as a fourth.
     texture: npt.NDArray[np.uint8] | None = None
     #: (V, 4) uint8 sRGB with alpha, multiplied with material and texture; None without.
     colours: npt.NDArray[np.uint8] | None = None
@@ -49,7 +49,7 @@ class MeshPart(NamedTuple):
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode (H, W, 3) uint8 as a PNG file."""
+    """Encode (H, W, 3) uint8, or with alpha (H, W, 4), as a PNG file."""
     from PIL import Image
 
     buffer = BytesIO()

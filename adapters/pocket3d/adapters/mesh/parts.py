@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +72,19 @@ def parts_of(scene: Any) -> list[MeshPart]:
     linear = is_linear(scene)
     nodes = scene.graph.nodes_geometry
     return [_part(str(node), *each, linear) for node, each in zip(nodes, placed(scene), strict=True)]
+
+
+def with_alpha(scene: Any, parts: Sequence[MeshPart]) -> list[MeshPart]:
+    """The scene's parts, in its order, with four channels in those textures whose alpha their materials show."""
+    found = []
+    for node, part in zip(scene.graph.nodes_geometry, parts, strict=True):
+        material = getattr(scene.geometry[scene.graph.get(node)[1]].visual, "material", None)
+        image = getattr(material, "baseColorTexture", None)
+        shown = part.texture is not None and getattr(material, "alphaMode", None) in ("MASK", "BLEND")
+        if shown and image is not None and image.has_transparency_data:
+            part = part._replace(texture=np.asarray(image.convert("RGBA")))
+        found.append(part)
+    return found
 
 
 def other_maps(scene: Any) -> int:

@@ -36,7 +36,7 @@ _BRIDGE = 2
 #: Samples per cell along an edge.
 _SAMPLES = 2.5
 #: Of a body that encloses anything.
-_LEAST_FACES = 4
+LEAST_FACES = 4
 #: Rays are cast body by body, in about half a millisecond each.
 MOST_BODIES = 20_000
 #: Cells by which rays are moved aside, and more.
@@ -110,8 +110,11 @@ def fuse(mesh: Any, resolution: int = 96, between: Callable[[], None] = lambda: 
     return fused, facts
 
 
-def refuse_loose(mesh: Any) -> None:
+def refuse_loose(mesh: Any) -> IntArray:
     """Refuse a `trimesh.Trimesh` whose area lies mostly in bodies of too few faces to enclose anything.
+
+    Returns:
+        (F,) the body of each face, vertices being merged by place.
 
     Raises:
         NoSolid: it does; the message counts them.
@@ -120,13 +123,14 @@ def refuse_loose(mesh: Any) -> None:
     place, first = weld_vertices(vertices[faces.reshape(-1)], NEARLY)
     welded = place.reshape(-1, 3)
     body = body_labels(len(first), welded)
-    loose = np.bincount(body)[body] < _LEAST_FACES
+    loose = np.bincount(body)[body] < LEAST_FACES
     area = areas(vertices[faces])
     if area[loose].sum() > area.sum() / 2:
         raise NoSolid(
             f"{int(loose.sum())} loose triangles that hang together with nothing and enclose nothing; if they should,"
             " merge the vertices by distance first"
         )
+    return body
 
 
 def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:
@@ -192,7 +196,7 @@ def _voting_bodies(corners: FloatArray, body: IntArray) -> list[IntArray]:
     low = np.minimum.reduceat(corners.min(axis=1)[order], starts)
     high = np.maximum.reduceat(corners.max(axis=1)[order], starts)
     holds = (np.ceil(low - _NEAR_NODE) <= np.floor(high + _NEAR_NODE)).all(axis=1)
-    holds &= np.diff(starts, append=len(order)) >= _LEAST_FACES
+    holds &= np.diff(starts, append=len(order)) >= LEAST_FACES
     count = int(holds.sum())
     if count > MOST_BODIES:
         raise NoSolid(

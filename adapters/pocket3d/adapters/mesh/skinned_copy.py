@@ -12,13 +12,12 @@ from .glb_looks import drop_extensions
 from .glb_motion import without_channels
 from .glb_posed import Posed
 from .glb_references import extension_names, is_known, without_unused
+from .losses import OF_JOINTS
 from .read.glb_container import pack
 from .read.glb_instances import EXTENSION
 from .read.limits import Refused
 from .skinned_glb import Skeleton, Weigh, bind_matrices, joint_nodes
 
-#: Extensions that say what the joints of a character are.
-_OF_JOINTS = ("VRM", "VRMC_vrm", "VRMC_springBone", "VRMC_springBone_extended_collider")
 _OF_JOINT = "VRMC_node_constraint"
 
 
@@ -148,7 +147,7 @@ def _below(nodes: list[dict[str, Any]], number: int) -> Iterator[int]:
 
 def _forget_joints(raw: dict[str, Any]) -> list[str]:
     """Take out what says what the old joints are."""
-    found = [name for name in _OF_JOINTS if name in raw.get("extensions", {})]
+    found = [name for name in OF_JOINTS if name in raw.get("extensions", {})]
     for name in found:
         del raw["extensions"][name]
     for holder in (raw, *raw["nodes"]):

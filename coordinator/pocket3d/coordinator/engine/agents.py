@@ -140,8 +140,6 @@ def became_leader(core: Core, event: Led, now: Now) -> None:
     core.epoch = event.epoch
     core.auctioneer.max_payload = event.max_payload
     core.leading = True
-    core.proven = True
-    core.connected = True
     core.watching_since = now.mono
     core.wall_offset_s = now.wall - now.mono
     core.last_tick = now.mono

@@ -308,8 +308,7 @@ class TermEngine:
 
     def _stories_listed(self, event: events.StoriesListed, now: Now) -> None:
         self._sweep.listed(event)
-        if event.unfinished:
-            self._follow_ups.append(event)
+        self._follow_ups.append(event)
 
     def _messages_counted(self, event: events.MessagesCounted, now: Now) -> None:
         self._sweep.counted(event.messages)

@@ -108,7 +108,8 @@ def print_result(result: Result) -> None:
             ("queued", seconds(timings.queued_s)),
             ("load", seconds(timings.load_s)),
             ("run", seconds(timings.run_s)),
-            ("VRAM peak", None if result.vram_peak_mb is None else megabytes(result.vram_peak_mb)),
+            # Of the device, on the CPU lane of the host.
+            ("memory", None if result.vram_peak_mb is None else f"{megabytes(result.vram_peak_mb)} at most"),
             ("made", made(result)),
             ("files", ", ".join(f"{_name(a.name)} ({size(a.size)})" for a in result.artifacts)),
         ]

@@ -18,7 +18,9 @@ _WHOLE = {
 #: Extensions that are read.
 _READ = {"KHR_texture_transform", "EXT_texture_webp", "EXT_mesh_gpu_instancing"}
 _REPEAT = 10497
-_EXTENSION = "extension "
+#: Extensions of the whole file that are told with what they hold.
+_TOLD = {"KHR_materials_variants", "KHR_lights_punctual"}
+_EXTENSION, _OF_FILE = "extension of a material ", "extension of the file "
 
 
 def left_out(raw: dict[str, Any], kept: dict[str, Any] | None = None) -> list[str]:
@@ -30,10 +32,10 @@ def left_out(raw: dict[str, Any], kept: dict[str, Any] | None = None) -> list[st
     """
     counts = _unread(raw) - _unread(kept or {})
     found = [f"{key}: {what}" for key, what in _WHOLE.items() if counts[key]]
-    extensions = sorted(name for name in counts if name.startswith(_EXTENSION))
-    if extensions:
-        names = _few([name.removeprefix(_EXTENSION) for name in extensions])
-        found.append(f"{names} of materials: colour, metal, roughness, normals and light are read")
+    if extensions := _after(_EXTENSION, counts):
+        found.append(f"{_few(extensions)} of materials: colour, metal, roughness, normals and light are read")
+    if extensions := _after(_OF_FILE, counts):
+        found.append(f"{_few(extensions)} of the file as a whole: only geometry and materials are read")
     if counts["samplers"]:
         found.append(f"{counts['samplers']} samplers: textures are read as repeating and smooth")
     if counts["variants"]:
@@ -62,6 +64,7 @@ def _unread(raw: dict[str, Any]) -> Counter[str]:
     )
     extensions = raw.get("extensions")
     extensions = extensions if isinstance(extensions, dict) else {}
+    counts.update(_OF_FILE + name for name in extensions if name not in _TOLD)
     counts["variants"] = len(_objects_of(extensions.get("KHR_materials_variants"), "variants"))
     counts["lights"] = len(_objects_of(extensions.get("KHR_lights_punctual"), "lights"))
     for mesh in _objects(raw, "meshes"):
@@ -70,6 +73,11 @@ def _unread(raw: dict[str, Any]) -> Counter[str]:
             counts.update(name for name in _names(primitive, "attributes") if _is_further(name))
     counts["extras"] = sum("extras" in each for key in ("nodes", "meshes", "materials") for each in _objects(raw, key))
     return counts
+
+
+def _after(prefix: str, counts: Counter[str]) -> list[str]:
+    """What follows in the names that begin so, sorted."""
+    return sorted(name.removeprefix(prefix) for name in counts if name.startswith(prefix))
 
 
 def _is_shaped(raw: dict[str, Any]) -> bool:

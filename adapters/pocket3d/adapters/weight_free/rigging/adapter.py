@@ -55,7 +55,9 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         from ...mesh.inventory import inventory
         from ...mesh.losses import MOTION
         from ...mesh.repair import NoSolid
+        from ...mesh.result import read_again
         from ...mesh.rig_file import read_rig
+        from ...mesh.self_check import check_surface, surface_of
         from ...mesh.skinned_copy import skinned_copy
         from ...mesh.skinned_glb import add_skin
         from .preview import draw_bones, world_glb
@@ -80,6 +82,8 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         target.write_bytes(copy.data if copy else anew or b"")
         self.step(0.9, "reading it again")
         written = read_rig(target, skinned=True)
+        shown = read_again(target)
+        check_surface(surface_of(scene, "glb"), surface_of(shown, "glb"), target)
         preview = self.output_dir / "skeleton_preview.png"
         draw_bones(rig.surface, rig.skeleton).save(preview)
         response["bone_count"] = written.bones
@@ -95,4 +99,4 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             "lost": copy.lost if copy else [],
             "ignored": ignored_parts(scene),
         }
-        return finish_mesh(self, response, "rig_info", facts, source=held, replaced=MOTION if copy else ())
+        return finish_mesh(self, response, "rig_info", facts, (), shown, held, MOTION if copy else ())

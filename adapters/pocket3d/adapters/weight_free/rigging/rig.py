@@ -15,7 +15,7 @@ from .body_bones import as_skeleton, body_bones
 from .body_plan import read_plan
 from .bones import make_bones
 from .curves import CurveTree, extract
-from .solid import Solid, voxelise
+from .solid import Solid, refuse_crowd, voxelise
 from .symmetry import SYMMETRIC, find_mirrors
 from .weights import heat_weights, transfer_weights
 
@@ -63,11 +63,11 @@ def make_rig(mesh: Any, most_bones: int | None, step: Step, style: str = "vrm") 
     called with fraction and stage between steps and may raise. `style`, vrm or mixamo, is that of a humanoid's names.
 
     Raises:
-        NoSolid: flat, open like a sheet, loose triangles, without limbs, or nothing at all.
+        NoSolid: flat, open like a sheet, loose triangles, a crowd of bodies, without limbs, or nothing at all.
     """
     step(0.05, "looking at the mesh")
     _refuse_flat(mesh)
-    refuse_loose(mesh)
+    refuse_crowd(np.asarray(mesh.vertices)[mesh.faces], refuse_loose(mesh))
     step(0.1, "fusing bodies into a solid")
     surface, fused = fuse(mesh, _RESOLUTION, lambda: step(0.15, "fusing bodies into a solid"))
     if fused["open_bodies_before"] == fused["bodies_before"] and surface.area > _SHEET * mesh.area:

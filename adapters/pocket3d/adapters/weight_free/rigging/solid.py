@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ...mesh.repair import NoSolid, ray_votes
+from ...mesh.repair import LEAST_FACES, NoSolid, ray_votes
 from ...mesh.triangles import FloatArray, IntArray
 
 #: Voxels along the longest side, and how many the whole solid may have: shortest paths take as long as these are many.
@@ -20,6 +20,10 @@ _MOST = 45_000
 #: Pieces that do not touch are joined into one graph; what is beyond this many, the smallest, is left out, and where
 #: that is most of it there is no body.
 _MOST_PIECES, _LEAST_KEPT = 40, 0.5
+#: So many bodies are fused in about as long as it takes to ask whether they touch.
+_FEW_BODIES = 1000
+#: Cells along the longest side in which boxes of bodies touch: half of those in which bodies are fused.
+_TOUCHING = 192
 #: Half of the 26 neighbours.
 _OFFSETS = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
 
@@ -81,6 +85,44 @@ def voxelise(mesh: Any) -> Solid:
     return _joined(points, radius, pitch, np.concatenate(starts), np.concatenate(ends), np.concatenate(lengths))
 
 
+def refuse_crowd(corners: FloatArray, body: IntArray) -> None:
+    """Refuse, at the cost of their boxes, many bodies whose boxes do not touch: to fuse them takes milliseconds each.
+
+    Args:
+        corners: (F, 3, 3) of triangles.
+        body: (F,) the body of each.
+
+    Raises:
+        NoSolid: most of it lies beyond the `_MOST_PIECES` largest groups of boxes that touch.
+    """
+    faces = np.bincount(body)
+    if int((faces >= LEAST_FACES).sum()) <= _FEW_BODIES:
+        return
+    order = np.argsort(body, kind="stable")
+    starts = np.cumsum(faces) - faces
+    low = np.minimum.reduceat(corners.min(axis=1)[order], starts)[faces >= LEAST_FACES]
+    high = np.maximum.reduceat(corners.max(axis=1)[order], starts)[faces >= LEAST_FACES]
+    cell = max(float((high.max(axis=0) - low.min(axis=0)).max()), 1e-300) / _TOUCHING
+    first, last = (np.floor((each - low.min(axis=0)) / cell).astype(int) for each in (low, high))
+    # One more where a box begins and one less where it ends, along each axis: the sums count the boxes at a cell.
+    change = np.zeros(last.max(axis=0) + 2, dtype=np.int32)
+    for ends in np.ndindex(2, 2, 2):
+        x, y, z = (np.where(ends, last + 1, first)).T
+        np.add.at(change, (x, y, z), (-1) ** sum(ends))
+    boxes = change.cumsum(axis=0).cumsum(axis=1).cumsum(axis=2) > 0
+    label, groups = ndimage.label(boxes, np.ones((3, 3, 3)))
+    sizes = np.sort(np.bincount(label.reshape(-1))[1:])
+    _refuse_pieces(groups, float(sizes[-_MOST_PIECES:].sum()) / float(sizes.sum()))
+
+
+def _refuse_pieces(pieces: int, kept_share: float) -> None:
+    if kept_share < _LEAST_KEPT:
+        raise NoSolid(
+            f"{pieces:,} pieces that do not touch, of which the {_MOST_PIECES} largest, as many as bones go"
+            f" through, are {kept_share:.0%}: bones need one body; rig a part of the mesh"
+        )
+
+
 def _joined(
     points: FloatArray, radius: FloatArray, pitch: float, starts: IntArray, ends: IntArray, lengths: FloatArray
 ) -> Solid:
@@ -93,11 +135,7 @@ def _joined(
         sizes = np.bincount(label)
         order = np.argsort(-sizes, kind="stable")[:_MOST_PIECES]
         kept_share = float(sizes[order].sum()) / size
-        if kept_share < _LEAST_KEPT:
-            raise NoSolid(
-                f"{pieces:,} pieces that do not touch, of which the {_MOST_PIECES} largest, as many as bones go"
-                f" through, are {kept_share:.0%}: bones need one body; rig a part of the mesh"
-            )
+        _refuse_pieces(pieces, kept_share)
         joined = np.flatnonzero(label == order[0])
         for piece in order[1:]:
             own = np.flatnonzero(label == piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from ...authoring.mesh_job import finish_mesh, write_and_finish, write_kept
@@ -65,7 +66,7 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
         from ...mesh.glb_remade import Remade
         from ...mesh.input import MeshLimits, ignored_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.parts import parts_of
+        from ...mesh.parts import parts_of, with_alpha
         from ...mesh.result import scene_statistics
         from .layout import NoUnwrap
         from .unwrap import METHOD, unwrapped
@@ -76,9 +77,11 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
         self.step(0.0, "reading the mesh")
         scene = read_scene(source, MeshLimits(max_faces=self.max_faces, max_vertices=3 * self.max_faces))
         held = inventory(source, scene)
+        glb = Path(response["output_mesh_path"]).suffix == ".glb"
+        parts = with_alpha(scene, parts_of(scene)) if glb else parts_of(scene)
         try:
             made = unwrapped(
-                parts_of(scene),
+                parts,
                 resolution=options.texture_resolution,
                 padding=options.padding,
                 allowed_stretch=options.allowed_stretch,

@@ -43,7 +43,8 @@ def unwrapped(
     step: Callable[[float, str], None],
     check: Callable[[], None],
 ) -> Unwrapped:
-    """Lay out all parts in one texture of `resolution` texels a side, charts `padding` texels apart.
+    """Lay out all parts in one texture of `resolution` texels a side, charts `padding` texels apart. Textures may have
+    four channels: the new one has as many.
 
     `step` is told (share, stage), `check` raises to end.
 
@@ -117,18 +118,21 @@ def _moved(
     step(0.75, "moving the texture")
     where, triangle = shown.where.cpu().numpy(), shown.triangle.cpu().numpy()
     weights = shown.weights.cpu().numpy().astype(np.float64)
-    pixels = np.full((resolution * resolution, 3), 255, dtype=np.uint8)
+    # With alpha where one of the old ones has some; of the others all is opaque.
+    channels = max(part.texture.shape[2] for part in before if part.texture is not None)
+    pixels = np.full((resolution * resolution, channels), 255, dtype=np.uint8)
     start = 0
     for part in before:
         mine = (triangle >= start) & (triangle < start + len(part.faces))
         places = Places(np.zeros((0, 3)), triangle[mine] - start, weights[mine])
         coordinates = uv_at(part, places)
         if part.texture is not None and coordinates is not None:
-            pixels[where[mine]] = (texels(part.texture, coordinates) + 0.5).astype(np.uint8)
+            moved = (texels(part.texture, coordinates) + 0.5).astype(np.uint8)
+            pixels[where[mine], : moved.shape[1]] = moved
         start += len(part.faces)
     covered = np.zeros((resolution, resolution), dtype=bool)
     covered.reshape(-1)[where] = True
-    texture = fill(pixels.reshape(resolution, resolution, 3), covered)
+    texture = fill(pixels.reshape(resolution, resolution, channels), covered)
     return [part._replace(texture=texture) for part in new]
 
 

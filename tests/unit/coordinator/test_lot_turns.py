@@ -1,0 +1,43 @@
+"""Turns within one round, where a tenant's rank changes while its lines wait to come up."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.jobs import Job
+from pocket3d.contracts.lifecycle import Priority
+from pocket3d.coordinator.auction.fair_share import Cost
+from pocket3d.coordinator.auction.lot_turns import LotTurns
+from pocket3d.coordinator.auction.queue import WaitingQueue
+from pocket3d.coordinator.engine.job import JobClass, JobRecord
+
+NORMAL = 1
+
+
+def waiting(queue: WaitingQueue, number: int, tenant: str, priority: Priority, queued_at: float) -> JobRecord:
+    job_class = JobClass.of("echo", "echo", priority, Job(inputs={}, tenant=tenant))
+    record = JobRecord(number, f"{tenant}{number}", job_class, 0.0, 0.0)
+    record.queued_at = queued_at
+    queue.add(record, queued_at)
+    return record
+
+
+def test_a_tenant_that_was_charged_for_a_risen_job_comes_up_later_and_is_not_lost() -> None:
+    queue = WaitingQueue(ageing_s=100)
+    low = waiting(queue, 3, "a", "low", 0.0)
+    normal = [waiting(queue, number, tenant, "normal", 100.0) for number, tenant in ((1, "b"), (2, "a"))]
+    flows = queue.share.clocks[NORMAL].flows
+    # Both are owed what the clock went on without them, so they stand level at it; a's latest start is longer ago.
+    queue.share.clocks[NORMAL].now = 10.0
+    flows["a"].served = 1.0
+    flows["a"].ranked(0)
+    flows["b"].ranked(5)
+    groups = [queue.group_of(record.group_key()) for record in (normal[0], low)]
+    lots = [(number, group, 2) for number, group in enumerate(groups) if group is not None]
+    # The low job has waited for one ageing time: it competes with normal ones.
+    turns = LotTurns(queue, lots, 101.0)
+    order = []
+    while (turn := turns.next()) is not None:
+        order.append(turn.record.job_id)
+        turns.charge(turn.turn, Cost(100.0, 1.0))
+    assert order == ["a3", "b1", "a2"]
+    turns.put_back()
+    assert all(group.filed(line) for _, group, _ in lots for line in group.lines.values())

@@ -7,6 +7,7 @@ a folder. What is not there stays as it is named, and is judged as in any GLB.
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,7 +21,18 @@ from .glb_arrays import inline
 from .glb_container import pack
 from .limits import MeshLimits, Refused
 
+try:
+    from lzma import LZMAError
+except ImportError:
+    # This Python was built without it.
+    LZMAError = zlib.error  # type: ignore[misc, assignment]
+
 _MAX_ENTRIES = 2_000
+#: What `zipfile` raises: of its own, of what unpacks, and of names and offsets that it does not judge.
+_BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError, OSError),
+    *(ValueError, LookupError, OverflowError, struct.error),
+)
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"\xabKTX": "image/ktx2"}
 #: What a zip may hold, by suffix, the best first.
 _MESHES = ("gltf", "glb", "vrm", "fbx", "dae", "obj", "ply", "stl", "off", "3ds")
@@ -49,7 +61,9 @@ def open_archive(data: bytes, limits: MeshLimits) -> dict[str, bytes]:
                 if len(content) > entry.file_size:
                     raise Refused(f"{entry.filename[:80]!r} unpacks to more than it announces")
                 files[str(PurePosixPath(entry.filename.replace("\\", "/")))] = content
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except Refused:
+        raise
+    except _BROKEN_ZIP as error:
         raise Refused(f"the zip is broken: {error}") from error
     return files
 

@@ -369,6 +369,29 @@ def test_without_its_decoder_ktx2_is_named_and_copied_byte_by_byte(
     assert "1 textures" in missing(before, after._replace(counts={**after.counts, "textures": 0}))[0]
 
 
+def test_a_picture_in_ktx2_beside_another_form_of_it_is_no_reason_to_refuse_the_file(tmp_path: Path) -> None:
+    """As KHR_texture_basisu has it for programs that do not know it; those of other extensions stand there so, too."""
+    pytest.importorskip("opengl_basisu")
+    for name, data in (("KHR_texture_basisu", KTX2), ("MSFT_texture_dds", b"DDS |" + b"\0" * 120)):
+        document, binary = unpack(with_ktx2(data))
+        document["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(picture())})
+        document["buffers"][0]["byteLength"] = len(binary) + len(picture())
+        document["images"].append({"bufferView": 4, "mimeType": "image/png"})
+        document["textures"] = [{"source": 1, "extensions": {name: {"source": 0}}}]
+        document["extensionsUsed"], document["extensionsRequired"] = [name], []
+        source = written(tmp_path, "a.glb", files.glb(document, binary + picture()))
+        scene = read_scene(source)
+        assert only(scene).visual.material.baseColorTexture.getpixel((0, 0)) == (200, 10, 10)
+        assert ignored_parts(scene) == []
+        copy = placed_copy(source.read_bytes(), np.eye(4))
+        assert copy is not None and data in copy and picture() in copy
+        # Without the other form the texture is left out, and said to be.
+        del document["textures"][0]["source"]
+        scene = read_scene(written(tmp_path, "b.glb", files.glb(document, binary + picture())))
+        told = [] if name == "KHR_texture_basisu" else ["pictures of MSFT_texture_dds, which is not read"]
+        assert [each.partition(":")[0] for each in ignored_parts(scene)] == told
+
+
 # ---------------------------------------------------------------- 3MF
 
 

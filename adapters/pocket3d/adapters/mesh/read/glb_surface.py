@@ -81,8 +81,6 @@ class Surface:
         kept: list[dict[str, Any]] = []
         pixels = 0
         for index, image in enumerate(document.images):
-            if index not in read:
-                continue
             if image.bufferView is not None:
                 data = arrays.view(image.bufferView, f"image {index}")
                 entry: dict[str, Any] = {"bufferView": image.bufferView}
@@ -93,6 +91,8 @@ class Surface:
                 # One that has neither was left out before.
                 if image.uri is not None:
                     self.ignored.append(f"image {image.uri[:80]!r}: only the GLB file itself is read")
+                continue
+            if index not in read:
                 continue
             try:
                 width, height = open_image(data).size

@@ -15,10 +15,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
-
 from .glb_arrays import inline
-from .glb_container import pack
+from .glb_container import decoded, pack
 from .limits import MeshLimits, Refused
 
 try:
@@ -95,12 +93,7 @@ def glb_of(text: bytes, files: Mapping[str, bytes], folder: str) -> bytes:
     Raises:
         Refused: no glTF.
     """
-    try:
-        document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"its JSON is broken: {error}") from error
-    if not isinstance(document, dict):
-        raise Refused("its JSON is no object")
+    document = decoded(text)
     try:
         binary = _joined(document, files, folder)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:

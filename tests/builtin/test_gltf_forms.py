@@ -109,6 +109,19 @@ def test_what_did_not_come_along_is_named_and_not_opened(tmp_path: Path, uri: st
             read_scene(written(tmp_path, name, data))
 
 
+@pytest.mark.parametrize("name", ["mesh data.bin", "mesh%20data.bin", "Mesh Data.BIN", "Files/mesh data.bin"])
+def test_files_are_found_by_their_names_decoded_or_not_and_in_any_case(tmp_path: Path, name: str) -> None:
+    document = files.gltf_document()
+    document["buffers"][0]["uri"] = "files/mesh%20data.bin" if "/" in name else "mesh%20data.bin"
+    entries: dict[str, bytes | str] = {"a.gltf": json.dumps(document), name: files.gltf_binary(), "b.bin": b""}
+    assert triangles(written(tmp_path, "a.zip", zipped(**entries))) == pytest.approx(TETRAHEDRON)
+    # The one that is meant, though another has nearly its name.
+    exact = {**entries, "files/mesh data.bin": files.gltf_binary(), "FILES/Mesh data.bin": b""}
+    document["buffers"][0]["uri"] = "files/mesh data.bin"
+    exact["a.gltf"] = json.dumps(document)
+    assert triangles(written(tmp_path, "a.zip", zipped(**exact))) == pytest.approx(TETRAHEDRON)
+
+
 def test_a_vrm_is_a_glb(tmp_path: Path) -> None:
     document = files.gltf_document()
     document["extensionsUsed"] = ["VRM"]

@@ -95,7 +95,7 @@ def glb_of(text: bytes, files: Mapping[str, bytes], folder: str) -> bytes:
     """
     document = decoded(text)
     try:
-        binary = _joined(document, files, folder)
+        binary = _joined(document, _Beside(files, folder))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         if isinstance(error, Refused):
             raise
@@ -103,12 +103,12 @@ def glb_of(text: bytes, files: Mapping[str, bytes], folder: str) -> bytes:
     return pack(document, binary)
 
 
-def _joined(document: dict[str, Any], files: Mapping[str, bytes], folder: str) -> bytes:
+def _joined(document: dict[str, Any], beside: _Beside) -> bytes:
     data = bytearray()
     starts = []
     for index, buffer in enumerate(document.get("buffers") or []):
         uri = buffer.pop("uri", None)
-        content = b"" if uri is None else _content(uri, files, folder, f"buffer {index}")
+        content = b"" if uri is None else beside.content(uri, f"buffer {index}")
         length = buffer["byteLength"]
         if uri is not None and len(content) < length:
             raise Refused(f"buffer {index} announces {length:,} bytes, {len(content):,} are there")
@@ -122,10 +122,10 @@ def _joined(document: dict[str, Any], files: Mapping[str, bytes], folder: str) -
                 _shift(packed, starts)
     for image in document.get("images") or []:
         uri = image.get("uri")
-        path = None if uri is None or uri.startswith("data:") else _found(files, _path(uri, folder))
+        path = None if uri is None or uri.startswith("data:") else beside.found(uri)
         if path is None:
             continue
-        content = files[path]
+        content = beside.files[path]
         del image["uri"]
         kind = next((kind for start, kind in _KINDS.items() if content.startswith(start)), "image/png")
         views = document.setdefault("bufferViews", [])
@@ -143,27 +143,42 @@ def _shift(view: dict[str, Any], starts: list[int]) -> None:
     view["buffer"] = 0
 
 
-def _content(uri: str, files: Mapping[str, bytes], folder: str, what: str) -> bytes:
-    if uri.startswith("data:"):
-        return inline(uri, what)
-    path = _found(files, _path(uri, folder))
-    if path is None:
-        raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; give the .gltf and its files as one zip")
-    return files[path]
+class _Beside:
+    """The files among which a document in a folder looks up its addresses."""
+
+    def __init__(self, files: Mapping[str, bytes], folder: str) -> None:
+        self.files = files
+        self._folder = folder
+        #: Paths by what they are in small letters, as Windows has them; None where several are alike.
+        self._alike: dict[str, str | None] = {}
+        for path in files:
+            self._alike[path.lower()] = None if path.lower() in self._alike else path
+
+    def found(self, uri: str) -> str | None:
+        """The file of an address: by its path, or by its name where files came without their folders; decoded, or as
+        it is written.
+        """
+        paths = [_path(each, self._folder) for each in (unquote(uri), uri)]
+        wanted = [*paths, *(PurePosixPath(each).name for each in paths)]
+        exact = [each for each in wanted if each in self.files]
+        return next(iter(exact or filter(None, (self._alike.get(each.lower()) for each in wanted))), None)
+
+    def content(self, uri: str, what: str) -> bytes:
+        """The bytes of an address."""
+        if uri.startswith("data:"):
+            return inline(uri, what)
+        path = self.found(uri)
+        if path is None:
+            raise Refused(
+                f"{what} lies in {uri[:80]!r}, which did not come along; give the .gltf and its files as one zip"
+            )
+        return self.files[path]
 
 
-def _found(files: Mapping[str, bytes], path: str) -> str | None:
-    """The file of a path, or the one of its name where files came without their folders."""
-    if path in files:
-        return path
-    same = [each for each in files if "/" not in each and each == PurePosixPath(path).name]
-    return next(iter(same), None)
-
-
-def _path(uri: str, folder: str) -> str:
+def _path(address: str, folder: str) -> str:
     """The path of an address among the files, `..` resolved."""
     parts: list[str] = []
-    for part in PurePosixPath(folder, unquote(uri).replace("\\", "/")).parts:
+    for part in PurePosixPath(folder, address.replace("\\", "/")).parts:
         if part == "..":
             parts = parts[:-1]
         elif part not in (".", "/"):

@@ -29,6 +29,12 @@ def default_weights(raw: Mapping[str, Any], node: int) -> Weights:
     return _read(stated)
 
 
+def values_of(attributes: Mapping[str, Any], targets: Any) -> int:
+    """How many things each vertex of a primitive has: attributes, and what morph targets have for it."""
+    listed = targets if isinstance(targets, list) else []
+    return len(attributes) + sum(len(each) for each in listed if isinstance(each, dict))
+
+
 class Morphs:
     """The targets of one document."""
 

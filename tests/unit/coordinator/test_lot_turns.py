@@ -12,8 +12,10 @@ from pocket3d.coordinator.engine.job import JobClass, JobRecord
 NORMAL = 1
 
 
-def waiting(queue: WaitingQueue, number: int, tenant: str, priority: Priority, queued_at: float) -> JobRecord:
-    job_class = JobClass.of("echo", "echo", priority, Job(inputs={}, tenant=tenant))
+def waiting(
+    queue: WaitingQueue, number: int, tenant: str, priority: Priority, queued_at: float, vram_mb: int | None = None
+) -> JobRecord:
+    job_class = JobClass.of("echo", "echo", priority, Job(inputs={}, tenant=tenant, vram_mb=vram_mb))
     record = JobRecord(number, f"{tenant}{number}", job_class, 0.0, 0.0)
     record.queued_at = queued_at
     queue.add(record, queued_at)
@@ -41,3 +43,17 @@ def test_a_tenant_that_was_charged_for_a_risen_job_comes_up_later_and_is_not_los
     assert order == ["a3", "b1", "a2"]
     turns.put_back()
     assert all(group.filed(line) for _, group, _ in lots for line in group.lines.values())
+
+
+def test_a_job_that_found_no_place_is_not_looked_at_twice_because_its_tenant_has_another_kind() -> None:
+    queue = WaitingQueue(ageing_s=100)
+    records = [waiting(queue, number, tenant, "normal", 0.0) for number, tenant in enumerate(("a", "b"))]
+    records.append(waiting(queue, 2, "a", "normal", 0.0, vram_mb=5))
+    groups = {record.group_key(): queue.group_of(record.group_key()) for record in records}
+    turns = LotTurns(
+        queue, [(n, group, len(group)) for n, group in enumerate(groups.values()) if group is not None], 1.0
+    )
+    order = []
+    while (turn := turns.next()) is not None:
+        order.append(turn.record.job_id)
+    assert order == ["a0", "a2", "b1"]

@@ -41,8 +41,7 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
     if core.fleet.composition != composition:
         core.do(RecordAgent(core.fleet.record(view, rfc3339(now.wall))))
         for job_id in list(core.unknown_feature_jobs):
-            record = core.jobs.get(job_id)
-            if record is None or core.fleet.knows_feature(record.job_class.canonical):
+            if core.fleet.knows_feature(core.jobs[job_id].job_class.canonical):
                 core.unknown_feature_jobs.pop(job_id)
     if restarted:
         core.auctioneer.drop_agent(view.agent_id)
@@ -264,10 +263,7 @@ def _reject_unknown_features(core: Core, now: Now) -> None:
     if not core.unknown_feature_jobs or now.mono < core.watching_since + 3 * core.settings.advert_s:
         return
     for job_id in list(core.unknown_feature_jobs):
-        record = core.jobs.get(job_id)
-        core.unknown_feature_jobs.pop(job_id, None)
-        if record is None or record.state is not JobState.QUEUED:
-            continue
+        record = core.jobs[job_id]
         feature = record.job_class.feature
         known = ", ".join(sorted(core.fleet.features)) or "none"
         text = f"nobody serves the feature {feature!r}; features that agents serve: {known}"

@@ -187,7 +187,7 @@ def proposals_wanted(core: Core, event: ProposalsWanted, now: Now) -> None:
 
 def clock_gap(core: Core, now: Now) -> bool:
     """True when the last tick is so long ago that this process must have been paused."""
-    return core.last_tick is not None and now.mono - core.last_tick > 2 * core.settings.tick_s
+    return now.mono - core.last_tick > 2 * core.settings.tick_s
 
 
 def on_clock_gap(core: Core, now: Now) -> None:
@@ -196,7 +196,7 @@ def on_clock_gap(core: Core, now: Now) -> None:
     """
     if not clock_gap(core, now):
         return
-    pause_s = now.mono - (core.last_tick or now.mono)
+    pause_s = now.mono - core.last_tick
     core.last_tick = core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)

@@ -373,8 +373,7 @@ class Auctioneer:
             if decline.lot not in call.lots:
                 continue
             key = call.lots[decline.lot][0]
-            offers = self._fleet.agents[agent_id].adapters if agent_id in self._fleet.agents else {}
-            reasons = licences.as_meant(agent_id, offers, key, decline.reasons)
+            reasons = licences.as_meant(agent_id, self._fleet.agents[agent_id].adapters, key, decline.reasons)
             self._declines.note(agent_id, version, key, reasons)
             group = self._queue.group_of(key)
             if group is not None:

@@ -123,6 +123,21 @@ def test_a_call_holds_no_more_lots_than_fit_and_the_next_has_the_rest(max_payloa
     assert called[0] == max(called) == lots
 
 
+def test_a_call_is_as_large_as_the_server_of_now_takes_it() -> None:
+    desk, agent = Desk(), AgentDouble()
+    for number in range(4):
+        desk.submit(f"j{number}", vram_mb=2000 - number)
+    desk.do(events.Disconnected())
+    desk.do(events.Connected(max_payload=2048))
+    desk.hear(agent)
+    desk.do(events.LeadershipProven())
+    assert [len(call.lots) for call in desk.take(effects.SendCall)] == [2]
+    desk.do(events.Disconnected())
+    desk.do(events.Connected(max_payload=None))
+    desk.do(events.LeadershipProven())
+    assert [len(call.lots) for call in desk.take(effects.SendCall)] == [2], "nobody said that it takes more"
+
+
 def test_a_lot_that_no_longer_fits_is_first_in_the_next_call_and_none_overtakes_it() -> None:
     desk = Desk(lead=False)
     desk.do(events.Led(7, (), 2048))

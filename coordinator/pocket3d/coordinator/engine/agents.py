@@ -142,8 +142,6 @@ def became_leader(core: Core, event: Led, now: Now) -> None:
     core.watching_since = now.mono
     core.wall_offset_s = now.wall - now.mono
     core.last_tick = now.mono
-    core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.unavailable.begin_waits_again(now.mono)
     for known in event.known:
         core.fleet.remember_features(known.features)
         core.agents_to_hear.add(known.agent_id)
@@ -161,7 +159,6 @@ def connected(core: Core, event: Connected, now: Now) -> None:
     core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)
-    core.last_tick = now.mono
     if core.leading:
         core.proven = False
         core.do(ProveLeadership())
@@ -226,7 +223,6 @@ def tick(core: Core, event: Tick, now: Now) -> None:
         look_for_recovering(core, now)
     if not core.may_decide:
         return
-    decide_deferred(core, now)
     end_waiting(core, now)
     expire_overdue(core, now)
     end_slow_cancels(core, now)

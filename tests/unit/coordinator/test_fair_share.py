@@ -251,6 +251,14 @@ def test_a_tenant_with_debt_is_remembered_until_the_others_have_caught_up() -> N
     assert line.starts(2) == "ab"
 
 
+def test_a_tenant_that_was_away_for_longer_than_its_debt_gains_nothing_by_it() -> None:
+    line = Line("a", "b")
+    line.share.settle(line.start("a", 100.0, last=True), 100.0)
+    line.starts(300)
+    line.come("a")
+    assert Counter(line.starts(10)) == {"a": 5, "b": 5}
+
+
 def test_limits_are_those_of_the_tenant_or_of_all_others() -> None:
     line = Line(a=TenantSettings(max_running=1, max_queued=2), **{"*": TenantSettings(max_queued=0)})
     share = line.share

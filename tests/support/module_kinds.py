@@ -72,6 +72,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.auction.variant_offers",
         "pocket3d.coordinator.engine.awards",
         "pocket3d.coordinator.auction.backfill",
+        "pocket3d.coordinator.leadership.bus_answers",
         "pocket3d.coordinator.leadership.catch_up",
         "pocket3d.coordinator.engine.completion",
         "pocket3d.coordinator.engine.content",

@@ -402,8 +402,11 @@ def test_an_agent_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
         answer = await gateway.anybody.ask("POST", "/v1/agents/nobody/drain")
         assert (answer.status, answer.json()["error"]) == (
             404,
-            {"code": 404, "message": "no agent 'nobody' is connected; connected: agent0", "field": "agent_id"},
+            {"code": 404, "message": "no agent 'nobody' answers; connected: agent0", "field": "agent_id"},
         )
+        gateway.flow.agent("agent0").host.cut(30.0)
+        answer = await gateway.anybody.ask("POST", "/v1/agents/agent0/drain")
+        assert answer.json()["error"]["message"] == "no agent 'agent0' answers; none is connected"
 
     play_gateway(scenario, tmp_path)
 

@@ -55,12 +55,8 @@ def fleet_router(session: Session) -> Router:
     async def silent(agent_id: str) -> HttpError:
         fleet = await session.jobs.api("agents", EmptyRequest(), AgentList)
         known = sorted(agent.agent_id for agent in fleet.agents)
-        if agent_id in known:
-            return HttpError(
-                503, f"the agent {agent_id} does not answer now: try again", "agent_id", {"Retry-After": "2"}
-            )
-        there = f"connected: {', '.join(known)}" if known else "no agent is"
-        return HttpError(404, f"no agent {agent_id!r} is connected; {there}", "agent_id")
+        there = f"connected: {', '.join(known)}" if known else "none is connected"
+        return HttpError(404, f"no agent {agent_id!r} answers; {there}", "agent_id")
 
     async def load_order(agent_id: str, request: Request[Any, Any, Any]) -> LoadRequest:
         order = await read_struct(request, LoadOrder, session.settings.request_max_bytes)

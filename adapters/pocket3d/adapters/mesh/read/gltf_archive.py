@@ -18,7 +18,7 @@ import msgspec
 
 from .glb_arrays import inline
 from .glb_container import pack
-from .limits import MeshLimits, Refused
+from .limits import MeshLimits, Refused, bring_along
 
 _MAX_ENTRIES = 2_000
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"\xabKTX": "image/ktx2"}
@@ -141,7 +141,7 @@ def _content(uri: str, files: Mapping[str, bytes], folder: str, what: str) -> by
         return inline(uri, what)
     path = _found(files, _path(uri, folder))
     if path is None:
-        raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; give the .gltf and its files as one zip")
+        raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; {bring_along('.gltf')}")
     return files[path]
 
 

@@ -252,6 +252,7 @@ SHELLS = frozenset(
         "pocket3d.bus.sync",
         "pocket3d.bus.sync_export",
         "pocket3d.bus.sync_face",
+        "pocket3d.bus.sync_handles",
         "pocket3d.bus.sync_methods",
         "pocket3d.bus.jetstream.switch",
         "pocket3d.bus.jetstream.takeover",

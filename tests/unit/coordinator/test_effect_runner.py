@@ -8,12 +8,15 @@ from typing import Any, cast
 
 import pytest
 
+from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.port import (
+    TEMPORARILY_UNAVAILABLE,
     BusError,
     Conflict,
     Disconnected,
     Msg,
     NoResponders,
+    ObjectInfo,
     OutcomeUnknown,
     Refused,
     Stored,
@@ -36,7 +39,7 @@ from pocket3d.contracts.commands import (
     StateReported,
 )
 from pocket3d.contracts.jobs import Job
-from pocket3d.contracts.messages import JOB_SEQ_HEADER, DeadLetter, Result
+from pocket3d.contracts.messages import JOB_SEQ_HEADER, Artifact, DeadLetter, Result
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.history import BATCH_HEADER
@@ -211,7 +214,7 @@ async def test_a_batch_of_queued_events_expects_none_of_each_id(stage: Stage) ->
 async def test_the_last_event(stage: Stage) -> None:
     effect = effects.ReadLastEvent("j1", "low", 7)
     assert await stage.run(effect, None) == events.LastEventRead("j1", None, None, asked_for=7)
-    found = stored(encode(last_status()), {JOB_SEQ_HEADER: "4"})
+    found = stored(encode(last_status()), {JOB_SEQ_HEADER: "4"})._replace(subject="p3d.events.echo.j1.queued")
     assert await stage.run(effect, found) == events.LastEventRead("j1", last_status(), 4, asked_for=7)
     broken = events.LastEventRead("j1", None, None, unreadable=True, asked_for=7)
     assert await stage.run(effect, stored(b"x")) == broken
@@ -455,6 +458,37 @@ async def test_what_is_written_for_eyes_may_get_lost(stage: Stage) -> None:
     for outcome in (None, *LOST):
         await stage.run_silently(effects.ForgetAgent("a1"), outcome)
         assert stage.bus.calls == [("kv_delete", ("P3D_AGENTS", "a1"), {})]
+
+
+# ---------------------------------------------------------------- cached results
+
+
+CACHED = effects.ReadCached("j2", "j1", Made(b"key", "alpha", "1"))
+CHAIR = Result(
+    job_id="j1",
+    feature="echo",
+    status="succeeded",
+    artifacts=[Artifact(name="c", bucket="B", object="o", size=1, sha256="00", media_type="m")],
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "event"),
+    [
+        (ObjectInfo("B", "o", 1, "00", {}, 0.0), events.CachedRead(*CACHED, CHAIR)),
+        (None, events.CachedRead(*CACHED, None)),
+        (Refused("no such bucket", code=10059), events.CachedRead(*CACHED, None)),
+        (Refused("'$JS...' is no subject"), events.CachedRead(*CACHED, None)),
+        (ArtifactBroken("its record is none"), events.CachedRead(*CACHED, None)),
+        (Refused("no leader", code=TEMPORARILY_UNAVAILABLE), bus_answers.EffectFailed(CACHED, "no leader")),
+        (NoResponders("no JetStream"), bus_answers.EffectFailed(CACHED, "no JetStream")),
+        (OutcomeUnknown("no answer"), bus_answers.EffectFailed(CACHED, "no answer")),
+        (Disconnected("no connection"), bus_answers.EffectFailed(CACHED, "no connection")),
+    ],
+    ids=str,
+)
+async def test_a_job_waits_for_no_file_that_cannot_come(stage: Stage, found: Any, event: Any) -> None:
+    assert await stage.run(CACHED, stored(encode(CHAIR)), found, calls=2) == event
 
 
 # ---------------------------------------------------------------- lanes

@@ -98,10 +98,22 @@ def test_explain_says_how_long_the_silent_one_was_waited_for(desk: Desk, agent: 
 def test_explain_says_whether_it_waits_for_room_or_for_its_turn(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit()
-    assert explain(desk.engine.core, desk.record(), desk.now).summary == "waits for its turn; 0 like it are ahead"
+    assert explain(desk.engine.core, desk.record(), desk.now).summary == "waits for its turn; no job like it is ahead"
     desk.tick(0.5)
     told = explain(desk.engine.core, desk.record(), desk.now)
-    assert (told.summary, len(told.reasons)) == ("waits for room; 0 like it are ahead", 1)
+    assert (told.summary, len(told.reasons)) == ("waits for room; no job like it is ahead", 1)
+
+
+def test_explain_counts_the_jobs_that_are_ahead(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    for job_id in ("j1", "j2", "j3"):
+        desk.submit(job_id)
+    told = [explain(desk.engine.core, desk.record(job_id), desk.now).summary for job_id in ("j1", "j2", "j3")]
+    assert told == [
+        "waits for its turn; no job like it is ahead",
+        "waits for its turn; 1 job like it is ahead",
+        "waits for its turn; 2 jobs like it are ahead",
+    ]
 
 
 def test_three_good_agents_among_five_hundred_silent_ones_start_cold_jobs_at_once() -> None:

@@ -24,7 +24,7 @@ from ..chains.events import Tick as ChainsTick
 from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
-from ..engine.history import read_stored_result
+from ..engine.history import FEATURE_CHARS, read_stored_result
 from ..engine.submit_quota import SubmitQuota
 from ..leadership import bus_answers
 from ..leadership.lease_events import Lead
@@ -371,7 +371,7 @@ class LeaderTerm:
 
 def _token(feature: str) -> str:
     """A bad feature is still a subject token; only its length is cut for the answers' subjects."""
-    return feature if len(feature) <= 64 else feature[:64]
+    return feature[:FEATURE_CHARS]
 
 
 def _release(mark: asyncio.Future[None]) -> None:

@@ -69,7 +69,7 @@ def command(
     It uses a free port and a temporary store, and leaves nothing behind but the meshes and a log.
     """
     if keep and not can_serve():
-        raise CliError("--keep needs the extra gateway: pip install 'pocket3d-studio[gateway]'", Exit.USAGE)
+        raise CliError("--keep needs the extra gateway: in a checkout, pip install '.[gateway]'", Exit.USAGE)
     logging.configure(level="error", role="demo")
     if not photos and not example_photos():
         click.echo("no photographs here (they lie in the repository's examples/photos): give your own with --photo")

@@ -56,8 +56,10 @@ def command(
         tenant, _, right = new_token.partition(":")
         try:
             click.echo(make_token(tokens, tenant, right))
-        except (TokenError, OSError) as error:
-            raise CliError(str(error), Exit.USAGE) from error
+        except TokenError as error:
+            raise CliError(f"--new-token {new_token}: {error}; e.g. studio:submit", Exit.USAGE) from error
+        except OSError as error:
+            raise CliError(f"--tokens {tokens}: {error.strerror}", Exit.USAGE) from error
         return
     logging.configure(level=log_level, form=log_format, role="gateway")
     stopping.die_with_parent()

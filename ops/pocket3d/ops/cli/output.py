@@ -60,6 +60,12 @@ def requirement(vram_mb: int, variants: Sequence[Variant]) -> str | None:
     return megabytes(vram_mb) if vram_mb else None
 
 
+def requirement_cell(vram_mb: int, variants: Sequence[Variant]) -> str | None:
+    """For a list: what an adapter needs, of one with several variants the least and the most."""
+    least, most = (bound((each.vram_mb for each in variants), default=vram_mb) for bound in (min, max))
+    return requirement(least, ()) if least == most else f"{megabytes(least)} to {megabytes(most)}"
+
+
 def size(count: int) -> str:
     """Bytes as people say it."""
     if count >= 1_000_000:

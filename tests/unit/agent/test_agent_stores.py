@@ -124,3 +124,27 @@ def test_results_that_stay_unknown_are_told_as_what_cannot_be_stored() -> None:
         rig.pass_time(1)
     told = [line.text for line in rig.all(effects.LogLine) if line.level == "warning"]
     assert [text.partition(";")[0] for text in told] == ["nothing can be stored"]
+
+
+def test_a_result_says_how_long_its_job_waited_for_the_load() -> None:
+    rig = quick()
+    cold = rig.take()
+    rig.fetch(cold)
+    rig.pass_time(4)
+    rig.start_worker(rig.run_of(cold).worker.worker_id)
+    rig.pass_time(3)
+    warm = on_worker(rig)
+    waited = [only(succeed(rig, token), effects.StoreResult).result.timings.load_s for token in (cold, warm)]
+    assert waited == [4.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [events.ModelLoaded("w9", 1.0, None), events.LoadFailed("w9", "load_failed", "no such file")],
+    ids=["loaded", "failed"],
+)
+def test_a_load_of_a_worker_that_is_gone_changes_nothing(event: events.Event) -> None:
+    rig = quick()
+    token = on_worker(rig)
+    assert rig.tell(event) == []
+    assert rig.state(token) == "running"

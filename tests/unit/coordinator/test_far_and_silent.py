@@ -136,6 +136,20 @@ def test_three_good_agents_among_five_hundred_silent_ones_start_cold_jobs_at_onc
     assert len(called) <= 8
 
 
+def test_the_pause_before_a_second_question_is_for_one_agent_and_holds_up_none_behind_it(desk: Desk) -> None:
+    for agent_id in ("a1", "a2"):
+        desk.hear(AgentDouble(agent_id))
+    desk.until(effects.AskState)
+    assert [each.agent_id for each in desk.take(effects.AskState)] == ["a1", "a2"]
+    desk.do(events.AgentSilent("a1", no_responders=True))
+    desk.do(events.AgentSilent("a2", no_responders=False))
+    asked = []
+    for _ in range(2):
+        desk.tick()
+        asked.append([each.agent_id for each in desk.take(effects.AskState)])
+    assert asked == [["a2"], ["a1"]]
+
+
 def test_a_silent_agent_is_asked_less_and_less_and_at_once_again_when_it_answers() -> None:
     times = AnswerTimes()
     asked, now = [], 0.0

@@ -10,6 +10,8 @@ from typing import NamedTuple
 MIB = 1024 * 1024
 #: Beyond it squares of areas leave double precision.
 MAX_COORDINATE = 1e15
+#: Of one file.
+MAX_IMAGES = 256
 
 
 @dataclass(frozen=True)

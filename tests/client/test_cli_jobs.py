@@ -86,6 +86,12 @@ def test_a_result_says_what_was_made_and_ignored_and_each_failure_once(
     out = capsys.readouterr().out
     assert "made:     8 bones\n" in out
     assert "\nignored: a camera\nlost: names\n" in out
+    assert "cached" not in out
+
+
+def test_a_result_from_the_cache_says_whose_it_is(tell: Tell, capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(tell().make_result(cached_from="chair-1"))
+    assert "cached:   it is the result of job chair-1\n" in capsys.readouterr().out
 
 
 def test_an_explanation_says_a_thing_once_and_shows_no_empty_column(capsys: pytest.CaptureFixture[str]) -> None:

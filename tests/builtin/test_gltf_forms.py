@@ -105,7 +105,9 @@ def test_what_did_not_come_along_is_named_and_not_opened(tmp_path: Path, uri: st
     document["buffers"][0]["uri"] = uri
     written(tmp_path, "mesh.bin", files.gltf_binary())
     for name, data in (("a.gltf", json.dumps(document)), ("a.zip", zipped(a_dot_gltf=json.dumps(document)))):
-        with pytest.raises(InvalidInput, match=r"did not come along; give the \.gltf and its files as one zip"):
+        with pytest.raises(
+            InvalidInput, match=r"did not come along; give the \.gltf and its files as one zip, or to mesh_conv"
+        ):
             read_scene(written(tmp_path, name, data))
 
 
@@ -173,7 +175,8 @@ def test_an_obj_with_its_materials_and_pictures_in_a_zip(tmp_path: Path) -> None
     assert (look.metallic, look.roughness) == (0.25, 0.5)
     assert ignored_parts(scene) == ["further maps of material 'cloth': only the picture of its colour is read"]
     alone = read_scene(written(tmp_path, "a.obj", obj))
-    assert ignored_parts(alone) == ["material library 'a.mtl': only the OBJ file itself is read"]
+    whole = "give the .obj and its files as one zip, or to mesh_conversion as mesh_file_paths"
+    assert ignored_parts(alone) == [f"material library 'a.mtl': it did not come along; {whole}"]
 
 
 # ---------------------------------------------------------------- quantised and compressed

@@ -9,7 +9,7 @@ import pytest
 
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.port import Bus, Disconnected, Msg, NoResponders, OutcomeUnknown, TooLarge
+from pocket3d.bus.port import Append, Bus, Disconnected, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
 
 
 def test_each_bus_has_every_method_of_the_port() -> None:
@@ -192,3 +192,32 @@ async def test_loss_and_return_of_the_connection(fragile: Any) -> None:
     await bus.publish(subject, b"back")
     await fragile.eventually(lambda: got == [b"asked before", b"back"])
     assert await bus.last_seq(fragile.subjects.jobs_stream) == 0
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["a b", "a\r\nPUB x 0\r\n", "\t", 5000 * "x", 2000 * "\u00e9"],
+    ids=["a space", "a line", "a tab", "long", "long in bytes"],
+)
+async def test_what_is_no_subject_is_refused_and_costs_no_connection(place: Any, bus: Bus, token: str) -> None:
+    lost: list[bool] = []
+    bus.on_connection(lost.append)
+    subject = place.subjects.event("echo", token, "queued")
+    fine = Append(place.subjects.event("echo", "j1", "queued"), b"{}")
+    for sent in (
+        bus.publish(subject, b"x"),
+        bus.request(subject, b"x", timeout=1.0),
+        bus.append(subject, b"x"),
+        bus.append_batch([fine, Append(subject, b"x")]),
+        bus.append_batch([Append(subject, b"x"), fine]),
+        bus.kv_put(place.subjects.agents_bucket, token, b"x"),
+    ):
+        with pytest.raises(Refused, match="subject"):
+            await sent
+    assert await bus.last_seq(place.subjects.events_stream) == 0
+    assert (bus.connected, lost) == (True, [])
+
+
+async def test_an_empty_subject_is_none(bus: Bus) -> None:
+    with pytest.raises(Refused, match="empty"):
+        await bus.publish("", b"x")

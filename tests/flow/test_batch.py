@@ -13,6 +13,7 @@ from pocket3d.ops.batch import read_batch
 from pocket3d.ops.cli.batch import TABLE, Batch, run_batch
 from pocket3d.ops.cli.errors import CliError, Stopped
 from pocket3d.ops.exit_codes import Exit
+from pocket3d.ops.simulation.chaos import Chaos
 from support.flow import Flow, play
 
 
@@ -97,6 +98,27 @@ def test_a_wait_that_is_over_leaves_the_jobs_and_says_so(tmp_path: Path) -> None
         told_to(flow)
 
     play(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_batch_whose_work_is_done_in_time_has_no_fault_though_nobody_keeps_its_group(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wait: bool
+) -> None:
+    async def scenario(flow: Flow) -> None:
+        rows = [{"seconds": 0.05}, {"seconds": 0.06}]
+        if wait:
+            assert await run_batch(flow.client, batch_of(tmp_path, rows)) is Exit.OK
+        Chaos(flow.world).crash(flow.leader(), back_after_s=30.0)
+        batch = batch_of(tmp_path, rows, wait=wait, download=None, timeout_s=3.0, shown=True)
+        assert await run_batch(flow.client, batch) is Exit.OK
+        told_to(flow)
+        await flow.until(lambda: len(results(flow)) == 2)
+        told_to(flow)
+
+    play(scenario, tmp_path)
+    told = capsys.readouterr()
+    assert "2 jobs, " in told.out
+    assert "the list of groups may lack them: it was not told within 3 s" in told.err
 
 
 def test_a_row_that_is_no_job_costs_the_others_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How NATS itself names what lies behind a bucket: here and nowhere else. Pure.
+"""How NATS itself names what lies behind a bucket, and what it takes for a subject: here and nowhere else. Pure.
 
 A key/value bucket is a stream `KV_<bucket>` with subjects `$KV.<bucket>.<key>` (ADR-8), an object store is a stream
 `OBJ_<bucket>` with subjects `$O.<bucket>.C.<nuid>` and `$O.<bucket>.M.<base64url name>` (ADR-20). Our own names are in
@@ -8,6 +8,31 @@ A key/value bucket is a stream `KV_<bucket>` with subjects `$KV.<bucket>.<key>` 
 from __future__ import annotations
 
 import base64
+import re
+
+from .errors import Refused
+
+_NO_SUBJECT = re.compile(r"[ \t\r\n]|\A\Z")
+#: A server closes the connection that sends it a longer line than 4096 bytes: a subject, that of the answer, numbers.
+_MOST_BYTES = 3900
+
+
+def check_subject(subject: str, reply: str = "") -> None:
+    """Whether a message can be sent there. Parts of a subject may come from others' messages.
+
+    Args:
+        subject: where to.
+        reply: where its answer goes.
+
+    Raises:
+        Refused: it is empty, has white space, or is longer than servers take.
+    """
+    if _NO_SUBJECT.search(subject):
+        raise Refused(f"{subject[:80]!r} is no subject: it is empty or has white space")
+    length = len(subject) + len(reply)
+    # Characters have up to four bytes.
+    if length > _MOST_BYTES // 4 and len((subject + reply).encode()) > _MOST_BYTES:
+        raise Refused(f"{subject[:80]!r}... is too long for a subject: {length} characters")
 
 
 def kv_stream(bucket: str) -> str:

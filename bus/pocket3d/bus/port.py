@@ -180,6 +180,7 @@ class Bus(Protocol):
         """Send to whoever listens now.
 
         Raises:
+            Refused: it is no subject.
             Disconnected, TooLarge
         """
 
@@ -190,6 +191,7 @@ class Bus(Protocol):
 
         Raises:
             NoResponders, OutcomeUnknown (timeout), Disconnected, TooLarge
+            Refused: it is no subject.
         """
 
     async def respond(self, msg: Msg, data: bytes, headers: Mapping[str, str] | None = None) -> None:

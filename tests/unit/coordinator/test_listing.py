@@ -116,6 +116,16 @@ async def test_what_was_read_once_is_listed_from_memory(shelf: Shelf) -> None:
     assert await shelf.pages(4) == [["j10", "j9", "j8", "j7"], ["j6", "j5", "j4", "j3"], ["j2", "j1"]]
 
 
+async def test_a_status_that_says_it_is_another_jobs_is_passed_over(shelf: Shelf) -> None:
+    await shelf.job("queued", "succeeded")
+    for number, word in enumerate(("running", "succeeded")):
+        await shelf.bus.append(SUBJECTS.event("echo", f"x{number}", word), encode(last_status("*", word)))
+    event = await read_ended(shelf.bus, SUBJECTS, ReadEnded(None))
+    assert isinstance(event, EndedJobsRead)
+    assert ([each.status.job_id for each in event.jobs], event.unfinished) == (["j1"], ())
+    assert await shelf.pages(5) == [["j1"]]
+
+
 async def test_pages_miss_nothing_that_comes_into_memory_between_them(shelf: Shelf) -> None:
     shelf.jobs = JobList(100)
     for number in range(20):
@@ -159,6 +169,14 @@ async def test_since_is_a_time_of_submission(shelf: Shelf) -> None:
         with pytest.raises(ServiceError, match="want a time like") as caught:
             await shelf.page(since=since)
         assert (caught.value.code, caught.value.field) == (400, "since")
+
+
+async def test_a_status_that_no_job_has_is_refused(shelf: Shelf) -> None:
+    await shelf.job("queued", "failed")
+    with pytest.raises(ServiceError, match=r"status 'faild': want one of submitted, queued, .*, rejected") as caught:
+        await shelf.page(status="faild")
+    assert (caught.value.code, caught.value.field) == (400, "status")
+    assert await shelf.pages(9, status="failed") == [["j1"]]
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "older-", "older-x", "1.5", "²", "older-²", "9" * 5000])

@@ -15,6 +15,7 @@ from support.coordinator_desk import AgentDouble, Desk, last_status
 
 S = JobState
 SUBJECT = "p3d.results.echo.j1"
+EVENT = "p3d.events.echo.j1.started"
 
 
 def unreadable(desk: Desk, job_id: str = "j1", seq: int = 77) -> None:
@@ -174,20 +175,38 @@ def test_a_second_publish_is_recognised_by_the_header_alone(desk: Desk) -> None:
 
 def test_a_last_event_is_read_with_the_sequence_of_its_message() -> None:
     published = last_status("j1", "running")
-    read = read_last_event("j1", "p3d.events.echo.j1.started", encode(published), {JOB_SEQ_HEADER: "12"})
+    read = read_last_event("j1", EVENT, encode(published), {JOB_SEQ_HEADER: "12"})
     assert read == events.LastEventRead("j1", published, 12)
 
 
 @pytest.mark.parametrize("header", ["", "x", "-1", "1.5", "\u00b2", "9" * 5000])
 def test_a_header_that_is_no_sequence_tells_nothing(header: str) -> None:
-    assert read_last_event("j1", "s", encode(last_status("j1")), {JOB_SEQ_HEADER: header}).job_seq is None
+    read = read_last_event("j1", EVENT, encode(last_status("j1")), {JOB_SEQ_HEADER: header})
+    assert (read.job_seq, read.unreadable) == (None, False)
 
 
 @pytest.mark.parametrize("data", [b"x", b"", b"{}", b"[]", encode(last_status("j2"))])
 def test_a_last_event_that_makes_no_sense_is_one_all_the_same(data: bytes) -> None:
-    assert read_last_event("j1", "s", data, {JOB_SEQ_HEADER: "3"}) == events.LastEventRead(
-        "j1", None, 3, unreadable=True
-    )
+    read = read_last_event("j1", EVENT, data, {JOB_SEQ_HEADER: "3"})
+    assert read == events.LastEventRead("j1", None, 3, unreadable=True)
+
+
+@pytest.mark.parametrize(
+    ("job_id", "feature", "stored_in"),
+    [
+        ("j1", "e cho", "echo"),
+        ("j1", "auto_rig", "echo"),
+        ("j1", 65 * "f", 65 * "f"),
+        ("*", "echo", "echo"),
+        (65 * "j", "echo", "echo"),
+    ],
+    ids=["no subject", "another feature's", "a feature too long", "a wildcard", "an id too long"],
+)
+def test_a_last_event_that_would_go_on_elsewhere_makes_no_sense(job_id: str, feature: str, stored_in: str) -> None:
+    status = msgspec.structs.replace(last_status(job_id, "running"), feature=feature)
+    assert read_last_event(job_id, f"p3d.events.{stored_in}.{job_id}.started", encode(status), {}).unreadable
+    # What stands last on a wildcard is some other job's.
+    assert read_last_event("*", "p3d.events.echo.j1.started", encode(last_status("*")), {}).unreadable
 
 
 def test_a_stored_result_is_one_of_its_own_job_only() -> None:

@@ -18,6 +18,7 @@ from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, O
 from ..connect import ConnectError, ConnectOptions
 from ..jetstream_away import NO_JETSTREAM
 from ..message_size import header_size
+from ..names import check_subject
 from ..port import (
     BusError,
     Closable,
@@ -295,6 +296,7 @@ class Connection:
         nc = self._nc
         if not (self._ready and nc.is_connected):
             raise Disconnected("not connected to NATS")
+        check_subject(subject, reply)
         if subject[0] == "$":
             subject = self.options.on_the_server(subject)
         limit = nc.max_payload

@@ -14,6 +14,7 @@ from ..jetstream.objects.layout import CHUNK_BYTES
 from ..jetstream.publisher import check_batch
 from ..kv import KvOnStreams
 from ..message_size import header_size
+from ..names import check_subject
 from ..port import (
     Append,
     BatchHandler,
@@ -115,10 +116,14 @@ class MemoryBus(KvOnStreams):
         if thing in self._open:
             self._open.remove(thing)
 
-    def _may_send(self, data: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    def _may_send(
+        self, data: bytes = b"", headers: Mapping[str, str] | None = None, subject: str | None = None
+    ) -> None:
         """What every operation begins with."""
         if not self.connected:
             raise Disconnected("not connected to NATS")
+        if subject is not None:
+            check_subject(subject)
         size = len(data) + header_size(headers)
         if size > self.max_payload:
             raise TooLarge(size, self.max_payload)
@@ -131,7 +136,7 @@ class MemoryBus(KvOnStreams):
         if write is None:
             self._may_send()
         else:
-            self._may_send(write.data, write.headers)
+            self._may_send(write.data, write.headers, write.subject)
         await self._turn()
         return operation()
 
@@ -144,7 +149,7 @@ class MemoryBus(KvOnStreams):
 
     async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """As `Bus.publish`."""
-        self._may_send(data, headers)
+        self._may_send(data, headers, subject)
         await self._turn()
         self.server.publish(Msg(subject, bytes(data), dict(headers or {}), ""))
 
@@ -152,7 +157,7 @@ class MemoryBus(KvOnStreams):
         self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None
     ) -> Msg:
         """As `Bus.request`; the timeout passes on the server's clock."""
-        self._may_send(data, headers)
+        self._may_send(data, headers, subject)
         await self._turn()
         future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         answer = MemoryInbox(f"_INBOX.{self.server.number()}", self, future)
@@ -205,6 +210,7 @@ class MemoryBus(KvOnStreams):
         """As `Bus.append_batch`."""
         check_batch(messages)
         for message in messages[1:]:
+            check_subject(message.subject)
             size = len(message.data) + header_size(message.headers)
             if size > self.max_payload:
                 raise TooLarge(size, self.max_payload)

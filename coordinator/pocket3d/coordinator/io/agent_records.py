@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from pocket3d.bus.port import Bus, BusError
+from pocket3d.bus.port import Bus, BusError, KvEntry
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord
@@ -51,7 +51,7 @@ async def known_agents(bus: Bus, subjects: Subjects, heard: Mapping[str, Advert]
         entries = []
     for entry in entries:
         try:
-            record = decode(AgentRecord, entry.value)
+            record = _read(entry)
         except WireError as error:
             log.warning("an agent's record could not be read", key=entry.key, error=str(error))
         else:
@@ -59,6 +59,18 @@ async def known_agents(bus: Bus, subjects: Subjects, heard: Mapping[str, Advert]
     for agent_id, advert in heard.items():
         records.setdefault(agent_id, _heard(advert, rfc3339(now.wall)))
     return list(records.values())
+
+
+def _read(entry: KvEntry) -> AgentRecord:
+    """What stands under an agent's id: commands go to the subject of that id.
+
+    Raises:
+        WireError: it is no record of an agent, or that of another.
+    """
+    record = decode(AgentRecord, entry.value)
+    if record.agent_id != entry.key:
+        raise WireError("agent_id", f"it is that of another agent, {record.agent_id[:80]!r}")
+    return record
 
 
 def _heard(advert: Advert, at: str) -> AgentRecord:
@@ -92,7 +104,7 @@ async def keep_recorded(
             continue
         for entry in entries:
             try:
-                recorded[entry.key] = decode(AgentRecord, entry.value).at
+                recorded[entry.key] = _read(entry).at
             except WireError as error:
                 log.warning("an agent's record could not be read; it is written again", key=entry.key, error=str(error))
         wall = clock().wall

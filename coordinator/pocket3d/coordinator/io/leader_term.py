@@ -24,8 +24,9 @@ from ..chains.events import Tick as ChainsTick
 from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
-from ..engine.history import read_stored_result
+from ..engine.history import FEATURE_CHARS, read_stored_result
 from ..engine.submit_quota import SubmitQuota
+from ..leadership import bus_answers
 from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
@@ -240,7 +241,7 @@ class LeaderTerm:
     async def _take_over(self, key: ConsumerKey) -> None:
         consumer = self._runner.consumer(key)
         await self._bus.take_over(consumer)
-        self.feed(events.BacklogCounted(key, await self._bus.backlog(consumer)))
+        self.feed(bus_answers.BacklogCounted(key, await self._bus.backlog(consumer)))
 
     async def reset(self) -> None:
         """After a reconnect: read again what was delivered and not acked, since acks may have been lost.
@@ -370,7 +371,7 @@ class LeaderTerm:
 
 def _token(feature: str) -> str:
     """A bad feature is still a subject token; only its length is cut for the answers' subjects."""
-    return feature if len(feature) <= 64 else feature[:64]
+    return feature[:FEATURE_CHARS]
 
 
 def _release(mark: asyncio.Future[None]) -> None:

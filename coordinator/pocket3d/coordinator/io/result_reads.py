@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from pocket3d.bus.port import Bus, BusError
+from pocket3d.bus.port import (
+    TEMPORARILY_UNAVAILABLE,
+    Bus,
+    BusError,
+    Disconnected,
+    NoResponders,
+    OutcomeUnknown,
+    Refused,
+)
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import ReadCached, ReadResult
-from ..engine.events import CachedRead, EffectFailed, ResultRead, ResultSeen, ResultUnreadable
+from ..engine.events import CachedRead, ResultRead, ResultSeen, ResultUnreadable
 from ..engine.history import read_stored_result
+from ..leadership.bus_answers import EffectFailed
 from .first_event_io import failed
 
 
@@ -33,8 +42,17 @@ async def read_cached(bus: Bus, subjects: Subjects, effect: ReadCached) -> Cache
             if await bus.object_info(artifact.bucket, artifact.object) is None:
                 return none
     except BusError as error:
-        return failed(effect, error)
+        # Not there is also a file whose bucket is gone, or whose record is none: it would be asked for until the end of
+        # the job's time.
+        return failed(effect, error) if _passes(error) else none
     return none._replace(result=found.result)
+
+
+def _passes(error: BusError) -> bool:
+    """True if the server may say something else of the same question later, by itself."""
+    if isinstance(error, Refused):
+        return error.code == TEMPORARILY_UNAVAILABLE
+    return isinstance(error, Disconnected | NoResponders | OutcomeUnknown)
 
 
 async def _read(bus: Bus, subjects: Subjects, job_id: str) -> ResultSeen | ResultUnreadable | None:

@@ -75,6 +75,8 @@ def _entry(stored: Stored) -> Entry | None:
     try:
         status = decode(Status, stored.data)
         parse_rfc3339(status.at)
+        if status.job_id != stored.subject.rpartition(".")[2]:
+            raise WireError("job_id", f"it is that of another job, {status.job_id[:80]!r}")
     except (WireError, ValueError) as error:
         log.warning("a status could not be read", subject=stored.subject, error=str(error))
         return None

@@ -100,9 +100,13 @@ async def run_batch(client: Client, batch: Batch) -> Exit:
     ids = job_ids(batch.rows, batch.feature, batch.request, digests)
     jobs = [_Job(row, job_id) for row, job_id in zip(batch.rows, ids, strict=True)]
     teller = _Teller(len(jobs), shown=batch.shown)
+    settled = asyncio.Event()
     try:
-        await asyncio.wait_for(_run(client, batch, jobs, teller, digests), batch.timeout_s)
+        await asyncio.wait_for(_run(client, batch, jobs, teller, digests, settled), batch.timeout_s)
     except asyncio.TimeoutError:
+        if settled.is_set():
+            teller.note(f"the list of groups may lack them: it was not told within {batch.timeout_s:g} s")
+            return _end(batch, jobs)
         text = f"{_open(jobs)} of {len(jobs)} jobs have no result after {batch.timeout_s:g} s; they go on"
         raise CliError(text, Exit.WAIT_TIMED_OUT, hint=_AGAIN) from None
     except asyncio.CancelledError:
@@ -127,13 +131,20 @@ def _open(jobs: Sequence[_Job]) -> int:
 
 
 async def _run(
-    client: Client, batch: Batch, jobs: Sequence[_Job], teller: _Teller, digests: Mapping[Path, str]
+    client: Client,
+    batch: Batch,
+    jobs: Sequence[_Job],
+    teller: _Teller,
+    digests: Mapping[Path, str],
+    settled: asyncio.Event,
 ) -> None:
+    """Do what a batch is for, and set `settled`; then only the list of groups may have to be told still."""
     await _side_by_side(jobs, _SUBMITS, lambda job: _submit(client, batch, job, teller))
     grouping = asyncio.ensure_future(_group(client, batch, jobs, teller, digests))
     try:
         if batch.wait:
             await _side_by_side(jobs, _WAITS, lambda job: _follow(batch, job, teller))
+        settled.set()
         await grouping
     finally:
         grouping.cancel()
@@ -169,9 +180,9 @@ async def _group(
                 group.jobs, group_id=group.group_id, tenant=batch.request.get("tenant"), timeout=_GROUP_S
             )
         except (ClientError, BusError) as error:
-            teller.note(f"the list of groups has no line for them: {error}")
+            teller.note(f"they are not kept as a group: {error}")
             return
-        teller.note(f"the list of groups has them as {group.group_id}")
+        teller.note(f"the page shows them as the batch {group.group_id}")
 
 
 async def _side_by_side(jobs: Iterable[T], at_a_time: int, act: Callable[[T], Awaitable[None]]) -> None:

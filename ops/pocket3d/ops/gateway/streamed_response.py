@@ -61,13 +61,13 @@ class StreamedResponse(Response[None]):
         except BusError as error:
             log.info("an answer breaks off", path=scope.get("path"), error=str(error))
         finally:
-            for task in (hung_up, sending):
-                # More than once: before Python 3.12 wait_for may swallow a cancellation.
-                while not task.done():
-                    task.cancel()
-                    await asyncio.wait([task], timeout=_CANCEL_S)
-            await asyncio.gather(hung_up, sending, return_exceptions=True)
             try:
+                for task in (hung_up, sending):
+                    # More than once: before Python 3.12 wait_for may swallow a cancellation.
+                    while not task.done():
+                        task.cancel()
+                        await asyncio.wait([task], timeout=_CANCEL_S)
+                await asyncio.gather(hung_up, sending, return_exceptions=True)
                 await self._pieces.aclose()
             finally:
                 self._done()

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from .glb_arrays import inline
 from .glb_container import decoded, pack
-from .limits import MeshLimits, Refused
+from .limits import MeshLimits, Refused, bring_along
 
 try:
     from lzma import LZMAError
@@ -169,9 +169,7 @@ class _Beside:
             return inline(uri, what)
         path = self.found(uri)
         if path is None:
-            raise Refused(
-                f"{what} lies in {uri[:80]!r}, which did not come along; give the .gltf and its files as one zip"
-            )
+            raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; {bring_along('.gltf')}")
         return self.files[path]
 
 

@@ -54,3 +54,8 @@ class Checked(NamedTuple):
     origins: Mapping[str, tuple[int, int]] = MappingProxyType({})
     #: For the nodes of which a material states one, its base colour: linear, with alpha.
     factors: Mapping[str, Sequence[float]] = MappingProxyType({})
+
+
+def bring_along(suffix: str) -> str:
+    """What to do about a file that another one names and that is not there."""
+    return f"give the {suffix} and its files as one zip, or to mesh_conversion as mesh_file_paths"

@@ -200,7 +200,8 @@ class _Document:
 
     def _widened(self, index: int) -> int:
         accessor = self.raw["accessors"][index]
-        if accessor["componentType"] == FLOAT or accessor.get("bufferView") is None:
+        # Of what is stored in part its reader knows all kinds of numbers.
+        if accessor["componentType"] == FLOAT or accessor.get("bufferView") is None or "sparse" in accessor:
             return index
         rows = self._rows(accessor)
         if accessor.get("normalized"):

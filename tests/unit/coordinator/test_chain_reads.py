@@ -75,7 +75,14 @@ async def begun(bus: CountingBus, *groups: GroupRequest) -> list[dict[str, str]]
     tasks = TaskPool(256)
     quota = SubmitQuota(Desk().engine.core)
     term = ChainTerm(
-        bus, SUBJECTS, lambda: Now(0.0, 1.8e9), tasks, quota, cancel=lambda *_: None, is_known=lambda _: False
+        bus,
+        SUBJECTS,
+        lambda: Now(0.0, 1.8e9),
+        tasks,
+        quota,
+        cancel=lambda *_: None,
+        is_known=lambda _: False,
+        leads=lambda _: True,
     )
     term.begin()
     try:

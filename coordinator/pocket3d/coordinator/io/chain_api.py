@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -83,6 +84,8 @@ class ChainApi:
         self._subjects = subjects
         self._term = term
         self._clock = clock
+        #: Of lists: each reads what was submitted, which may be a megabyte for each line.
+        self._turn = asyncio.Lock()
 
     def endpoints(self) -> list[ChainEndpoint]:
         """What to register beside the endpoints of jobs."""
@@ -318,7 +321,8 @@ class ChainApi:
             found.append(each)
             return True
 
-        position = await read_page(self._bus, self._subjects, kind, before, take)
+        async with self._turn:
+            position = await read_page(self._bus, self._subjects, kind, before, take)
         page: list[ChainStatus | GroupStatus] = []
         room = room_of(self._bus)
         for each in found:

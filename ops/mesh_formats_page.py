@@ -126,7 +126,7 @@ of some hundred megabytes for one version of Python. Most programs that read FBX
 - pictures: PNG, JPEG (`.jfif` too), WebP, TIFF, BMP, GIF; AVIF with Pillow 11.3 or later; HEIC with
   [pillow-heif](https://pypi.org/project/pillow-heif/).
 
-`pip install 'pocket3d-studio[formats]'` brings DracoPy, pillow-heif, cmeel-assimp and opengl-basisu. A file under a
+In a checkout `pip install '.[formats]'` brings DracoPy, pillow-heif, cmeel-assimp and opengl-basisu. A file under a
 wrong suffix is read as what it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files and others are refused
 by what they are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node
 of a GLB says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.

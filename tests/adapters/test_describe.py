@@ -96,7 +96,7 @@ def test_path_reaches_only_its_own_adapter(tmp_path: Any) -> None:
     (tmp_path / "only_here.py").write_text("from misbehaving import Harmless\n\n\nclass Adapter(Harmless):\n    pass\n")
     found, _ = describe(spec("only_here.Adapter"), spec("only_here.Adapter", path=[str(tmp_path)]))
     assert [each.available for each in found] == [False, True]
-    assert "set `path`" in str(found[0].reason)
+    assert "name the folder that has it as `path`" in str(found[0].reason)
 
 
 def test_a_question_that_is_no_json_is_a_usage_error() -> None:

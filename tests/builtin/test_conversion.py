@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -381,11 +382,27 @@ def test_a_gltf_and_its_files_are_taken_one_by_one(adapter: TrimeshMeshConversio
     path.write_text(json.dumps(document))
     (folder / "mesh.bin").write_bytes(mesh_files.gltf_binary())
     inputs = {"mesh_path": str(path), "output_format": "glb", "mesh_file_paths": [str(folder / "mesh.bin")]}
-    answer = _run(adapter, tmp_path / "out", **inputs)
-    assert answer["generation_info"]["face_count"] == 4
-    for wrong, said in (([str(path)], "is a mesh"), ([str(folder / "mesh.bin")] * 2, "two files are named")):
+    # A zip knows no time before 1980, nor after 2107.
+    for seconds in (0, 5_000_000_000):
+        os.utime(folder / "mesh.bin", (seconds, seconds))
+        answer = _run(adapter, tmp_path / "out", **inputs)
+        info = answer["generation_info"]
+        assert (info["face_count"], info["input_mesh"], info["input_format"]) == (4, "a.gltf", "gltf")
+    for wrong, said in (
+        ([str(path)], "is a mesh"),
+        ([str(folder / "mesh.bin")] * 2, "two files are named"),
+        ([""], "must name files"),
+    ):
         with pytest.raises(InvalidInput, match=said):
             _run(adapter, tmp_path / "out", **(inputs | {"mesh_file_paths": wrong}))
+    (folder / "other.bin").write_bytes(b"")
+    with pytest.raises(InvalidInput, match=r"^a\.gltf with its files\.zip: buffer 0 lies in 'data/mesh\.bin'"):
+        _run(adapter, tmp_path / "out", **(inputs | {"mesh_file_paths": str(folder / "other.bin")}))
+    (tmp_path / "b.zip").write_bytes(b"")
+    with pytest.raises(InvalidInput, match=r"b\.zip has its files in itself"):
+        _run(adapter, tmp_path / "out", **(inputs | {"mesh_path": str(tmp_path / "b.zip")}))
+    with pytest.raises(FileNotFoundError, match="mesh_file_paths: there is no file"):
+        _run(adapter, tmp_path / "out", **(inputs | {"mesh_file_paths": str(folder)}))
 
 
 def test_a_gltf_in_a_zip_keeps_its_document_as_a_glb(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:

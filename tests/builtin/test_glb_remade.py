@@ -365,3 +365,14 @@ def test_equal_vertices_are_merged_in_their_document(tmp_path: Path) -> None:
     assert told(path, tmp_path / "b.glb") == ([], [])
     assert merged_copy(copy) is not None and merged_copy(copy)[1] == 0  # type: ignore[index]
     assert merged_copy(b"v 0 0 0") is None
+
+
+def test_a_scene_that_names_a_node_below_another_is_written_anew(tmp_path: Path) -> None:
+    """Programs differ over where it is seen then."""
+    body = full()
+    body.document["scenes"] = [{"nodes": [1]}]
+    path = body.write(tmp_path / "before.glb")
+    scene = read_scene(path)
+    for how in (painted, ball):
+        made = {part.name: how(part) for part in parts_of(scene)}
+        assert remade_copy(path.read_bytes(), scene, made, Paint()) is None

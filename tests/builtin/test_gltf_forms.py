@@ -105,8 +105,23 @@ def test_what_did_not_come_along_is_named_and_not_opened(tmp_path: Path, uri: st
     document["buffers"][0]["uri"] = uri
     written(tmp_path, "mesh.bin", files.gltf_binary())
     for name, data in (("a.gltf", json.dumps(document)), ("a.zip", zipped(a_dot_gltf=json.dumps(document)))):
-        with pytest.raises(InvalidInput, match=r"did not come along; give the \.gltf and its files as one zip"):
+        with pytest.raises(
+            InvalidInput, match=r"did not come along; give the \.gltf and its files as one zip, or to mesh_conv"
+        ):
             read_scene(written(tmp_path, name, data))
+
+
+@pytest.mark.parametrize("name", ["mesh data.bin", "mesh%20data.bin", "Mesh Data.BIN", "Files/mesh data.bin"])
+def test_files_are_found_by_their_names_decoded_or_not_and_in_any_case(tmp_path: Path, name: str) -> None:
+    document = files.gltf_document()
+    document["buffers"][0]["uri"] = "files/mesh%20data.bin" if "/" in name else "mesh%20data.bin"
+    entries: dict[str, bytes | str] = {"a.gltf": json.dumps(document), name: files.gltf_binary(), "b.bin": b""}
+    assert triangles(written(tmp_path, "a.zip", zipped(**entries))) == pytest.approx(TETRAHEDRON)
+    # The one that is meant, though another has nearly its name.
+    exact = {**entries, "files/mesh data.bin": files.gltf_binary(), "FILES/Mesh data.bin": b""}
+    document["buffers"][0]["uri"] = "files/mesh data.bin"
+    exact["a.gltf"] = json.dumps(document)
+    assert triangles(written(tmp_path, "a.zip", zipped(**exact))) == pytest.approx(TETRAHEDRON)
 
 
 def test_a_vrm_is_a_glb(tmp_path: Path) -> None:
@@ -160,7 +175,8 @@ def test_an_obj_with_its_materials_and_pictures_in_a_zip(tmp_path: Path) -> None
     assert (look.metallic, look.roughness) == (0.25, 0.5)
     assert ignored_parts(scene) == ["further maps of material 'cloth': only the picture of its colour is read"]
     alone = read_scene(written(tmp_path, "a.obj", obj))
-    assert ignored_parts(alone) == ["material library 'a.mtl': only the OBJ file itself is read"]
+    whole = "give the .obj and its files as one zip, or to mesh_conversion as mesh_file_paths"
+    assert ignored_parts(alone) == [f"material library 'a.mtl': it did not come along; {whole}"]
 
 
 # ---------------------------------------------------------------- quantised and compressed
@@ -367,6 +383,29 @@ def test_without_its_decoder_ktx2_is_named_and_copied_byte_by_byte(
     assert unread(before, after, ignored_parts(scene)) == [] and missing(before, after) == []
     # A format without them loses them.
     assert "1 textures" in missing(before, after._replace(counts={**after.counts, "textures": 0}))[0]
+
+
+def test_a_picture_in_ktx2_beside_another_form_of_it_is_no_reason_to_refuse_the_file(tmp_path: Path) -> None:
+    """As KHR_texture_basisu has it for programs that do not know it; those of other extensions stand there so, too."""
+    pytest.importorskip("opengl_basisu")
+    for name, data in (("KHR_texture_basisu", KTX2), ("MSFT_texture_dds", b"DDS |" + b"\0" * 120)):
+        document, binary = unpack(with_ktx2(data))
+        document["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(picture())})
+        document["buffers"][0]["byteLength"] = len(binary) + len(picture())
+        document["images"].append({"bufferView": 4, "mimeType": "image/png"})
+        document["textures"] = [{"source": 1, "extensions": {name: {"source": 0}}}]
+        document["extensionsUsed"], document["extensionsRequired"] = [name], []
+        source = written(tmp_path, "a.glb", files.glb(document, binary + picture()))
+        scene = read_scene(source)
+        assert only(scene).visual.material.baseColorTexture.getpixel((0, 0)) == (200, 10, 10)
+        assert ignored_parts(scene) == []
+        copy = placed_copy(source.read_bytes(), np.eye(4))
+        assert copy is not None and data in copy and picture() in copy
+        # Without the other form the texture is left out, and said to be.
+        del document["textures"][0]["source"]
+        scene = read_scene(written(tmp_path, "b.glb", files.glb(document, binary + picture())))
+        told = [] if name == "KHR_texture_basisu" else ["pictures of MSFT_texture_dds, which is not read"]
+        assert [each.partition(":")[0] for each in ignored_parts(scene)] == told
 
 
 # ---------------------------------------------------------------- 3MF

@@ -9,13 +9,16 @@ import pytest
 
 from pocket3d.bus.client import Client
 from pocket3d.bus.port import Append
-from pocket3d.contracts.api import FeatureAdapter, FeatureInfo
+from pocket3d.contracts.api import Explanation, FeatureAdapter, FeatureInfo
+from pocket3d.contracts.chain_messages import ChainStatus, StepError, StepStatus
 from pocket3d.contracts.codec import encode
+from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.messages import Advert, DeviceState, JobError, Resident, RunningJob
+from pocket3d.ops.cli.chain.show import print_chain
 from pocket3d.ops.cli.errors import CliError
 from pocket3d.ops.cli.fleet import _find, _rows, _show
 from pocket3d.ops.cli.job_metadata import having
-from pocket3d.ops.cli.jobs import _print_counts, _progress_of, _reason
+from pocket3d.ops.cli.jobs import _print_counts, _print_explanation, _progress_of, _reason
 from pocket3d.ops.cli.output import print_result, print_status
 from support.job_teller import Teller
 
@@ -83,6 +86,44 @@ def test_a_result_says_what_was_made_and_ignored_and_each_failure_once(
     out = capsys.readouterr().out
     assert "made:     8 bones\n" in out
     assert "\nignored: a camera\nlost: names\n" in out
+    assert "cached" not in out
+
+
+def test_a_result_from_the_cache_says_whose_it_is(tell: Tell, capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(tell().make_result(cached_from="chair-1"))
+    assert "cached:   it is the result of job chair-1\n" in capsys.readouterr().out
+
+
+def test_an_explanation_says_a_thing_once_and_shows_no_empty_column(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_explanation("j1", Explanation(status="failed", summary="it has ended: failed, not done in 2 s"), None)
+    drains = Reason(agent_id="gpu-07", code="draining", message="the agent is draining")
+    _print_explanation("j2", Explanation(status="queued", summary="every agent drains", reasons=[drains]), None)
+    assert capsys.readouterr().out.splitlines() == [
+        "j1: it has ended: failed, not done in 2 s",
+        "j2 queued: every agent drains",
+        "AGENT   REASON    MESSAGE",
+        "gpu-07  draining  the agent is draining",
+    ]
+
+
+def test_a_step_that_was_cancelled_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "the step mesh, whose file it takes, failed"
+    was, had = StepError(code="cancelled", message=why), StepError(code="input_failed", message=why)
+    steps = [
+        StepStatus(name="skin", feature="auto_rig", job_id="c-skin", status="cancelled", error=was),
+        StepStatus(name="rig", feature="auto_rig", job_id="c-rig", status="failed", error=had),
+    ]
+    print_chain(
+        ChainStatus(
+            chain_id="c", status="failed", tenant="default", priority="normal", fraction=1.0, at="", submitted_at="",
+            steps=steps,
+        )
+    )  # fmt: skip
+    assert [line.split(maxsplit=4)[-1] for line in capsys.readouterr().out.splitlines()[-3:]] == [
+        "NOTE",
+        why,
+        f"input_failed: {why}",
+    ]
 
 
 def device() -> DeviceState:

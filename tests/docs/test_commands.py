@@ -168,3 +168,9 @@ def test_who_reads_stored_results_names_their_stream() -> None:
     ]
     assert len(found) >= 4
     assert [each for each in found if "--stream P3D_RESULTS" not in each[1]] == []
+
+
+def test_pages_install_from_the_checkout() -> None:
+    """No index has the package, so `pip install pocket3d-studio` would find nothing, or somebody else's."""
+    command = re.compile(r"pip install [^`\n]*pocket3d-studio")
+    assert [page.name for page in pages() if command.search(page.read_text(encoding="utf-8"))] == []

@@ -208,6 +208,8 @@ def test_topology_and_doctor_see_a_healthy_system(system: Up, tmp_path: Path) ->
     seen = {(finding["check"], finding["level"]) for finding in findings}
     for check in ("python", "nats-server", "store", "devices", "connection", "topology", "coordinator", "adapter echo"):
         assert (check, "ok") in seen, findings
+    (connection,) = [finding["text"] for finding in findings if finding["check"] == "connection"]
+    assert connection.startswith(f"{system.url} without credentials, max payload ")
 
 
 def test_topology_sets_a_server_up_and_a_job_can_be_stored_before_anybody_is_there(system: Up) -> None:

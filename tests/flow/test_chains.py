@@ -324,6 +324,10 @@ def test_chains_are_listed_the_newest_first_in_pages(tmp_path: Path) -> None:
         assert (await flow.client.groups()).groups == []
         with pytest.raises(ApiRefused, match="limit"):
             await flow.client.chains(limit=0)
+        with pytest.raises(
+            ApiRefused, match="status 'ended': want one of queued, running, succeeded, failed, cancelled"
+        ):
+            await flow.client.chains(status="ended")
 
     play(scenario, tmp_path)
 

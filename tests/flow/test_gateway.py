@@ -397,6 +397,20 @@ def test_the_fleet_and_an_operator_s_verbs(tmp_path: Path) -> None:
     play_gateway(scenario, tmp_path)
 
 
+def test_an_agent_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        answer = await gateway.anybody.ask("POST", "/v1/agents/nobody/drain")
+        assert (answer.status, answer.json()["error"]) == (
+            404,
+            {"code": 404, "message": "no agent 'nobody' answers; connected: agent0", "field": "agent_id"},
+        )
+        gateway.flow.agent("agent0").host.cut(30.0)
+        answer = await gateway.anybody.ask("POST", "/v1/agents/agent0/drain")
+        assert answer.json()["error"]["message"] == "no agent 'agent0' answers; none is connected"
+
+    play_gateway(scenario, tmp_path)
+
+
 def test_a_job_s_story_comes_as_events_and_goes_on_where_it_broke_off(tmp_path: Path) -> None:
     async def scenario(gateway: Gateway) -> None:
         http = gateway.anybody

@@ -71,6 +71,13 @@ def test_the_command_line_says_which_extra_it_needs(base: Path, arguments: tuple
     )
 
 
+@pytest.mark.parametrize("arguments", [("up", "--gateway-port", "0"), ("demo", "--keep"), ("gateway",)])
+def test_what_serves_http_says_which_extra_it_needs(with_cli: Path, arguments: tuple[str, ...]) -> None:
+    ran = python_in(with_cli, "-c", MAIN, *arguments)
+    assert ran.returncode == 2
+    assert "in a checkout, pip install '.[gateway]'" in ran.stderr
+
+
 def test_the_extra_of_the_command_line_is_enough_for_people_s_commands(with_cli: Path) -> None:
     assert python_in(with_cli, "-c", MAIN, "--version").stdout == f"pocket3d {VERSION}\n"
     refused = python_in(with_cli, "-c", MAIN, "submit", "echo", "-s", "nats://127.0.0.1:1")

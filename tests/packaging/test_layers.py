@@ -42,6 +42,8 @@ SERVICES = PRODUCER_BASE | {"click", "rich", "yaml", "jsonschema", "referencing"
 GATEWAY = "pocket3d.ops.gateway."
 #: Tools for agents, which have another.
 MCP = "pocket3d.ops.mcp."
+#: Lines; a longer file has a second idea in it.
+LONGEST_FILE = 400
 #: The one module of the contracts that no worker imports.
 PARAMETERS = {"pocket3d.contracts.parameters", "pocket3d.contracts.bounded_schema"}
 
@@ -135,6 +137,11 @@ def test_the_extra_of_the_gateway_suffices_for_it() -> None:
 def test_the_extra_of_the_tools_suffices_for_them() -> None:
     used = {p for name, module in modules().items() if name.startswith(MCP) for p in third_party(module)}
     assert used <= PRODUCER_BASE | {"mcp", "mcp_types", "pydantic"}
+
+
+def test_a_file_holds_one_idea() -> None:
+    lengths = {name: module.path.read_text(encoding="utf-8").count("\n") for name, module in modules().items()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
 
 
 def test_there_is_no_package_at_the_top() -> None:

@@ -20,7 +20,8 @@ from typing import Any
 
 from .client import Client
 from .sync_face import LoopThread
-from .sync_methods import ClientMethods, SyncChain, SyncGroup, SyncJob
+from .sync_handles import SyncChain, SyncGroup, SyncJob
+from .sync_methods import ClientMethods
 
 __all__ = ["SyncChain", "SyncClient", "SyncGroup", "SyncJob", "connect"]
 

@@ -218,7 +218,9 @@ async def _connection(question: Question) -> list[Finding]:
         bus = await JetStreamBus.connect(question.options)
     except (BusError, ConnectError) as error:
         return [Finding("note", "connection", str(error), "`pocket3d up` starts a server; -s URL names another")]
-    found = [Finding("ok", "connection", f"{where} as {question.options.auth_kind}, max payload {bus.max_payload} B")]
+    kind = question.options.auth_kind
+    who = "without credentials" if kind == "none" else f"with {kind}"
+    found = [Finding("ok", "connection", f"{where} {who}, max payload {bus.max_payload} B")]
     try:
         away = await why_away(bus)
         found += [Finding("problem", "jetstream", away)] if away else await _topology(bus, question)
@@ -264,7 +266,9 @@ async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:
         return [*found, Finding("note", "agents", "none", "`pocket3d agent -s URL` starts one")]
     for agent in agents:
         available = [offer for offer in agent.adapters or [] if offer.available]
-        text = f"{len(agent.devices)} devices, {len(available)} adapters available, {len(agent.running)} jobs running"
+        text = (
+            f"devices: {len(agent.devices)}, adapters available: {len(available)}, jobs running: {len(agent.running)}"
+        )
         name = f"agent {agent.agent_id}"
         if agent.reason is not None:
             found.append(Finding("note", name, f"takes no jobs: {agent.reason}", "jobs go to other agents"))

@@ -59,7 +59,7 @@ def _headline(now: Snapshot) -> str:
     waiting = max(now.unfinished - running, 0) if now.unfinished is not None else None
     bad = ", ".join(f"{words[word]} {word}" for word in sorted(set(words) - {"succeeded"}))
     parts = [
-        f"{len(now.agents)} agents",
+        f"{len(now.agents)} agent{'' if len(now.agents) == 1 else 's'}",
         f"{running} running",
         f"{waiting if waiting is not None else '?'} waiting",
         f"{60 * len(ended) / window:.1f} jobs/min",
@@ -80,8 +80,10 @@ def _devices(agents: Iterable[Advert]) -> Iterator[str]:
             ]
             shut = f"  no jobs: {device.quarantine}" if device.quarantine is not None else ""
             busy = sum(each.device == device.id and each.on_device for each in advert.running)
+            promised = f"+{_gb(device.reserved_mb)}" if device.reserved_mb else ""
+            used = f"{_gb(device.total_mb - device.free_mb)}{promised}"
             yield (
-                f"  {device.id:<12} {_bar(device)} {_gb(device.total_mb - device.free_mb)}/{_gb(device.total_mb)} GB"
+                f"  {device.id:<12} {_bar(device)} {used}/{_gb(device.total_mb)} GB"
                 f"  {busy} running  {', '.join(loaded) or 'nothing loaded'}{shut}"
             )
 

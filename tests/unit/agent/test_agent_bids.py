@@ -85,6 +85,19 @@ def test_a_busy_device_bids_with_the_time_until_there_is_room() -> None:
     assert bid.est_load_s > 0
 
 
+def test_a_cancelled_run_is_waited_for_until_its_worker_is_ended_for_it() -> None:
+    rig = AgentRig([fixed(cap=1)], cancel_grace_s=2.0)
+    rig.warm()
+    token = rig.take()
+    rig.run(token)
+    rig.cancel(token)
+    waits = [one(rig.call()).est_queue_s]
+    for _ in range(4):
+        rig.pass_time(0.5)
+        waits.append(one(rig.call()).est_queue_s)
+    assert waits == [2.0, 1.5, 1.0, 0.5, 0.0]
+
+
 def test_an_idle_resident_is_no_wait_beside_a_busy_one() -> None:
     adapters = [adapter("alpha", 4000), adapter("beta", 4000), adapter("gamma", 8000)]
     rig = AgentRig([fixed(10_000)], adapters, assumed_run_s=1.0)

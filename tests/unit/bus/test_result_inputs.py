@@ -16,7 +16,7 @@ from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import ObjectInfo
 from pocket3d.bus.result_inputs import check_results
 from pocket3d.bus.sync_face import LoopThread, unwrapped
-from pocket3d.bus.sync_methods import SyncJob
+from pocket3d.bus.sync_handles import SyncJob
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.jobs import Job, Rejection

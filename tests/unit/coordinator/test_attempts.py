@@ -343,6 +343,43 @@ def test_out_of_memory_raises_the_requirement(desk: Desk) -> None:
     assert desk.win(large).vram_mb == 12_000
 
 
+@pytest.mark.parametrize(
+    ("asked", "peak", "total", "buffer", "largest", "then"),
+    [
+        (6000, 8000, 8000, 0, 24_000, 12_000),
+        (6000, None, 8000, 0, 24_000, 9000),
+        (400, 100, 8000, 0, 0, 656),
+        (512, None, 8000, 0, 0, 768),
+        (514, None, 8000, 0, 0, 771),
+        (6000, 8000, 8000, 0, 10_000, 10_000),
+        (6000, 7000, 8000, 0, 0, 8000),
+        (6000, 6000, 8000, 1500, 0, 6500),
+        (6000, 6500, 8000, 1500, 0, None),
+        (6000, 6500, 8000, 1500, 6501, 6501),
+        (6000, 8000, 8000, 0, 0, None),
+        (6000, 24_000, 8000, 0, 24_000, None),
+        (6000, 30_000, 8000, 0, 24_000, None),
+    ],
+    ids=[
+        "half as much again as was seen", "or as was asked", "256 MB more at least", "which is the half of 512",
+        "the half of more", "what the largest device has at most", "all of the same device",
+        "but for its buffer", "of which it had all", "a little more than that elsewhere", "nothing larger is there",
+        "it took what only the largest has, from the host", "it took more than any has",
+    ],
+)  # fmt: skip
+def test_out_of_memory_asks_for_more_than_was_there_or_ends(
+    asked: int, peak: int | None, total: int, buffer: int, largest: int, then: int | None, desk: Desk
+) -> None:
+    agent = AgentDouble("a1", devices=[device(total_mb=total, buffer_mb=buffer)])
+    desk.hear(agent)
+    item = desk.running(agent, vram_mb=asked)
+    if largest:
+        desk.hear(AgentDouble("a2", devices=[device(total_mb=largest)]))
+    desk.failed(agent, item, "out_of_memory", vram_peak_mb=peak)
+    ended = [each.result.status for each in desk.take(effects.StoreResult)]
+    assert (ended, None if ended else desk.record().group_key().vram_mb) == (["failed"] if then is None else [], then)
+
+
 def test_out_of_memory_that_more_room_does_not_help_keeps_the_requirement(desk: Desk) -> None:
     """The host's memory ran out, or a neighbour on the device took what the job was promised."""
     small, large = AgentDouble("a1"), AgentDouble("a2", devices=[device(total_mb=24_000)])

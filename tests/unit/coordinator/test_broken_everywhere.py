@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.coordinator.engine import effects
+from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 BROKEN = offer(available=False, reason="No module named 'flash_attn'")
@@ -107,3 +107,21 @@ def test_a_job_ends_by_its_own_attempts_and_never_by_a_bench(agent: AgentDouble)
     assert desk.state("late") is JobState.QUEUED, "the second pause is twice as long, and it is waited for"
     desk.until(effects.SendCall, agent)
     assert desk.win(agent, "late").attempt == 1
+
+
+def test_one_that_worked_in_between_has_the_whole_wait_again_though_no_job_waited_then(desk: Desk) -> None:
+    agent = AgentDouble("a", adapters=[BROKEN])
+    desk.hear(agent)
+    desk.submit()
+    pass_time(desk, 14, agent)
+    desk.do(events.CancelAsked("j1", None))
+    assert desk.one(effects.StoreResult).result.status == "cancelled"
+    agent.adapters = [offer()]
+    desk.hear(agent)
+    agent.adapters = [BROKEN]
+    desk.hear(agent)
+    desk.submit("j2")
+    pass_time(desk, 14, agent)
+    assert desk.state("j2") is JobState.QUEUED
+    pass_time(desk, 2, agent)
+    assert desk.one(effects.StoreResult).result.job_id == "j2"

@@ -45,7 +45,7 @@ from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.history import BATCH_HEADER
 from pocket3d.coordinator.engine.result_cache import Made
 from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
-from pocket3d.coordinator.leadership import event_log
+from pocket3d.coordinator.leadership import bus_answers, event_log
 from pocket3d.coordinator.leadership.ended_sweep import EndedLooked, LookAtEnded
 from pocket3d.coordinator.leadership.leader_record import (
     LeaderRecordNotWritten,
@@ -188,8 +188,8 @@ async def test_the_queued_event_carries_the_sequence_of_its_message(stage: Stage
     [
         (Conflict("x"), events.QueuedConflict("j1")),
         (OutcomeUnknown("x"), events.QueuedUnknown("j1")),
-        (Disconnected("x"), events.EffectFailed(QUEUED, "x")),
-        (Refused("x"), events.EffectFailed(QUEUED, "x")),
+        (Disconnected("x"), bus_answers.EffectFailed(QUEUED, "x")),
+        (Refused("x"), bus_answers.EffectFailed(QUEUED, "x")),
     ],
 )
 async def test_what_comes_of_a_queued_event(stage: Stage, error: BusError, event: Any) -> None:
@@ -199,16 +199,16 @@ async def test_what_comes_of_a_queued_event(stage: Stage, error: BusError, event
 async def test_a_batch_of_queued_events_expects_none_of_each_id(stage: Stage) -> None:
     both = (QUEUED, effects.PublishQueued(last_status("j2"), 13))
     batch = effects.PublishQueuedBatch("normal", both)
-    assert await stage.run(batch, 2) == events.QueuedBatchStored(batch)
+    assert await stage.run(batch, 2) == bus_answers.QueuedBatchStored(batch)
     ((name, (messages,), _),) = stage.bus.calls
     assert name == "append_batch"
     assert [message.subject for message in messages] == ["p3d.events.echo.j1.queued", "p3d.events.echo.j2.queued"]
     assert [message.expect for message in messages] == [(0, "p3d.events.*.j1.*"), (0, "p3d.events.*.j2.*")]
     assert messages[0].headers == {JOB_SEQ_HEADER: "12", REQUEST_DIGEST_HEADER: "abc"}
-    assert await stage.run(batch, Conflict("x")) == events.QueuedBatchConflict(batch)
-    assert await stage.run(batch, OutcomeUnknown("x")) == events.QueuedBatchUnknown(batch)
+    assert await stage.run(batch, Conflict("x")) == bus_answers.QueuedBatchConflict(batch)
+    assert await stage.run(batch, OutcomeUnknown("x")) == bus_answers.QueuedBatchUnknown(batch)
     for error in (Disconnected("x"), Refused("x"), TooLarge(9, 8)):
-        assert await stage.run(batch, error) == events.EffectFailed(batch, str(error))
+        assert await stage.run(batch, error) == bus_answers.EffectFailed(batch, str(error))
 
 
 async def test_the_last_event(stage: Stage) -> None:
@@ -219,7 +219,7 @@ async def test_the_last_event(stage: Stage) -> None:
     broken = events.LastEventRead("j1", None, None, unreadable=True, asked_for=7)
     assert await stage.run(effect, stored(b"x")) == broken
     for error in LOST:
-        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+        assert await stage.run(effect, error) == bus_answers.EffectFailed(effect, str(error))
 
 
 async def test_a_batch_is_fenced_by_its_first_message_alone(stage: Stage) -> None:
@@ -268,9 +268,9 @@ async def test_a_dead_letter_that_stands_already_is_stored(stage: Stage) -> None
     assert await stage.run(effect, 1) == events.DeadStored("j1")
     assert await stage.run(effect, Conflict("x", last=4)) == events.DeadStored("j1")
     rival = Conflict("a rival is in process (10164)")
-    assert await stage.run(effect, rival) == events.EffectFailed(effect, str(rival)), "it may fail itself"
+    assert await stage.run(effect, rival) == bus_answers.EffectFailed(effect, str(rival)), "it may fail itself"
     for error in LOST:
-        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+        assert await stage.run(effect, error) == bus_answers.EffectFailed(effect, str(error))
 
 
 # ---------------------------------------------------------------- requests, results, acks
@@ -278,10 +278,10 @@ async def test_a_dead_letter_that_stands_already_is_stored(stage: Stage) -> None
 
 async def test_a_request(stage: Stage) -> None:
     effect = effects.ReadRequest(12)
-    assert await stage.run(effect, stored(b"body")) == events.RequestRead(12, b"body")
-    assert await stage.run(effect, None) == events.RequestRead(12, None)
+    assert await stage.run(effect, stored(b"body")) == bus_answers.RequestRead(12, b"body")
+    assert await stage.run(effect, None) == bus_answers.RequestRead(12, None)
     for error in LOST:
-        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+        assert await stage.run(effect, error) == bus_answers.EffectFailed(effect, str(error))
 
 
 async def test_a_proposed_result_comes_back_by_itself_or_is_in_doubt(stage: Stage) -> None:
@@ -303,7 +303,7 @@ async def test_a_stored_result(stage: Stage) -> None:
     assert isinstance(found, events.ResultUnreadable)
     assert (found.job_id, found.subject, found.seq) == ("j1", "p3d.results.echo.j1", 9)
     for error in LOST:
-        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+        assert await stage.run(effect, error) == bus_answers.EffectFailed(effect, str(error))
 
 
 async def test_bytes_that_are_no_result_are_deleted_by_sequence(stage: Stage) -> None:
@@ -312,7 +312,7 @@ async def test_bytes_that_are_no_result_are_deleted_by_sequence(stage: Stage) ->
         assert await stage.run(effect, there) == events.ResultDeleted("j1", 9)
     assert stage.bus.calls == [("delete", ("P3D_RESULTS", 9), {})]
     for error in LOST:
-        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+        assert await stage.run(effect, error) == bus_answers.EffectFailed(effect, str(error))
 
 
 async def test_acks_go_to_their_consumers(stage: Stage) -> None:
@@ -321,8 +321,8 @@ async def test_acks_go_to_their_consumers(stage: Stage) -> None:
     assert stage.bus.calls == [("ack", (coordinator_jobs(SUBJECTS, "high"), 12), {})]
     second = effects.AckJob("high", 13)
     assert await stage.run(second, None) == events.JobAcked("", 13)
-    assert await stage.run(job, OutcomeUnknown("x")) == events.EffectFailed(job, "x")
-    assert await stage.run(effects.AckResult(9), None) == events.ResultAcked(9)
+    assert await stage.run(job, OutcomeUnknown("x")) == bus_answers.EffectFailed(job, "x")
+    assert await stage.run(effects.AckResult(9), None) == bus_answers.ResultAcked(9)
     assert stage.bus.calls == [("ack", (coordinator_results(SUBJECTS), 9), {})]
 
 
@@ -332,7 +332,7 @@ async def test_a_job_is_deleted_by_sequence_where_its_ack_was_not_confirmed(stag
     assert [name for name, _, _ in stage.bus.calls] == ["get", "delete"]
     assert stage.bus.calls[-1] == ("delete", ("P3D_JOBS", 6), {})
     for error in LOST:
-        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+        assert await stage.run(effect, error) == bus_answers.EffectFailed(effect, str(error))
     second = effects.DeleteJob(7, "")
     assert await stage.run(second, True) == events.JobAcked("", 7)
 
@@ -365,10 +365,10 @@ async def test_an_ended_job_without_a_status_and_a_result_is_gone(stage: Stage) 
 async def test_what_is_left_to_be_acked(stage: Stage) -> None:
     for key, consumer in (("results", "coordinator"), ("low", "coordinator-low")):
         effect = effects.CountBacklog(key)  # type: ignore[arg-type]
-        assert await stage.run(effect, 3) == events.BacklogCounted(effect.consumer, 3)
+        assert await stage.run(effect, 3) == bus_answers.BacklogCounted(effect.consumer, 3)
         assert stage.bus.calls[0][1][0].name == consumer
         for error in LOST:
-            assert await stage.run(effect, error) == events.BacklogUncounted(effect.consumer)
+            assert await stage.run(effect, error) == bus_answers.BacklogUncounted(effect.consumer)
 
 
 # ---------------------------------------------------------------- commands
@@ -480,10 +480,10 @@ CHAIR = Result(
         (Refused("no such bucket", code=10059), events.CachedRead(*CACHED, None)),
         (Refused("'$JS...' is no subject"), events.CachedRead(*CACHED, None)),
         (ArtifactBroken("its record is none"), events.CachedRead(*CACHED, None)),
-        (Refused("no leader", code=TEMPORARILY_UNAVAILABLE), events.EffectFailed(CACHED, "no leader")),
-        (NoResponders("no JetStream"), events.EffectFailed(CACHED, "no JetStream")),
-        (OutcomeUnknown("no answer"), events.EffectFailed(CACHED, "no answer")),
-        (Disconnected("no connection"), events.EffectFailed(CACHED, "no connection")),
+        (Refused("no leader", code=TEMPORARILY_UNAVAILABLE), bus_answers.EffectFailed(CACHED, "no leader")),
+        (NoResponders("no JetStream"), bus_answers.EffectFailed(CACHED, "no JetStream")),
+        (OutcomeUnknown("no answer"), bus_answers.EffectFailed(CACHED, "no answer")),
+        (Disconnected("no connection"), bus_answers.EffectFailed(CACHED, "no connection")),
     ],
     ids=str,
 )

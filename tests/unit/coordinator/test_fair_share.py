@@ -228,6 +228,20 @@ def test_tenants_that_come_and_go_are_forgotten_while_others_wait() -> None:
     assert len(line.share.clocks[NORMAL].flows) < 150
 
 
+def test_of_tenants_without_a_job_no_more_are_remembered_than_have_one() -> None:
+    line = Line(*(f"always{number}" for number in range(100)))
+    for number in range(100):
+        # Their turns are a hundredth of a second apart from now on, and the clock goes on by that with each.
+        line.run(f"always{number}", number / 100)
+    remembered = []
+    for number in range(1000):
+        line.come(f"t{number}")
+        line.share.settle(line.start(f"t{number}", 0.001, last=True), 0.001)
+        line.run(line.next())
+        remembered.append(len(line.share.clocks[NORMAL].flows) - 100)
+    assert 90 < max(remembered) < 110
+
+
 def test_a_tenant_with_debt_is_remembered_until_the_others_have_caught_up() -> None:
     line = Line("a", "b")
     line.share.settle(line.start("a", 100.0, last=True), 100.0)
@@ -235,6 +249,15 @@ def test_a_tenant_with_debt_is_remembered_until_the_others_have_caught_up() -> N
     line.come("a")
     assert "a" not in line.starts(50)
     assert line.starts(2) == "ab"
+
+
+def test_a_tenant_that_was_away_for_longer_than_its_debt_gains_nothing_by_it() -> None:
+    line = Line("a", "b")
+    line.share.settle(line.start("a", 100.0, last=True), 100.0)
+    line.starts(300)
+    line.come("a")
+    line.come("c")
+    assert line.starts(9) == "cabcabcab", "it began at the clock as the newcomer did, which never started"
 
 
 def test_limits_are_those_of_the_tenant_or_of_all_others() -> None:

@@ -98,10 +98,22 @@ def test_explain_says_how_long_the_silent_one_was_waited_for(desk: Desk, agent: 
 def test_explain_says_whether_it_waits_for_room_or_for_its_turn(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit()
-    assert explain(desk.engine.core, desk.record(), desk.now).summary == "waits for its turn; 0 like it are ahead"
+    assert explain(desk.engine.core, desk.record(), desk.now).summary == "waits for its turn; no job like it is ahead"
     desk.tick(0.5)
     told = explain(desk.engine.core, desk.record(), desk.now)
-    assert (told.summary, len(told.reasons)) == ("waits for room; 0 like it are ahead", 1)
+    assert (told.summary, len(told.reasons)) == ("waits for room; no job like it is ahead", 1)
+
+
+def test_explain_counts_the_jobs_that_are_ahead(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    for job_id in ("j1", "j2", "j3"):
+        desk.submit(job_id)
+    told = [explain(desk.engine.core, desk.record(job_id), desk.now).summary for job_id in ("j1", "j2", "j3")]
+    assert told == [
+        "waits for its turn; no job like it is ahead",
+        "waits for its turn; 1 job like it is ahead",
+        "waits for its turn; 2 jobs like it are ahead",
+    ]
 
 
 def test_three_good_agents_among_five_hundred_silent_ones_start_cold_jobs_at_once() -> None:
@@ -122,6 +134,20 @@ def test_three_good_agents_among_five_hundred_silent_ones_start_cold_jobs_at_onc
         assert desk.state(f"j{number}") is S.AWARDED
     called = {call.agent_id for call in desk.effects if isinstance(call, effects.SendCall)}
     assert len(called) <= 8
+
+
+def test_the_pause_before_a_second_question_is_for_one_agent_and_holds_up_none_behind_it(desk: Desk) -> None:
+    for agent_id in ("a1", "a2"):
+        desk.hear(AgentDouble(agent_id))
+    desk.until(effects.AskState)
+    assert [each.agent_id for each in desk.take(effects.AskState)] == ["a1", "a2"]
+    desk.do(events.AgentSilent("a1", no_responders=True))
+    desk.do(events.AgentSilent("a2", no_responders=False))
+    asked = []
+    for _ in range(2):
+        desk.tick()
+        asked.append([each.agent_id for each in desk.take(effects.AskState)])
+    assert asked == [["a2"], ["a1"]]
 
 
 def test_a_silent_agent_is_asked_less_and_less_and_at_once_again_when_it_answers() -> None:

@@ -110,6 +110,44 @@ def test_a_job_is_listed_where_it_stands(desk: Desk, agent: AgentDouble) -> None
     assert listed("succeeded") == [item.job_id]
 
 
+def test_a_job_is_found_by_its_time_though_the_servers_clock_had_stepped_back_before_it() -> None:
+    jobs = JobList()
+    for seq, submitted_at in ((1, 30.0), (2, 101.0), (3, 99.0), (4, 102.0)):
+        each = record(seq)
+        each.submitted_at = submitted_at
+        jobs.add(each)
+    assert pages(jobs, JobFilter(since=100.0), 9) == [[4, 2]]
+
+
+def test_a_status_says_since_when_a_job_stands_there_by_the_clock_of_the_takeover(
+    desk: Desk, agent: AgentDouble
+) -> None:
+    def since(job_id: str) -> str:
+        return status_of(desk.record(job_id), desk.engine.core.wall_offset_s).at
+
+    def clock(mono: float) -> str:
+        return rfc3339(EPOCH_WALL + mono)
+
+    desk.hear(agent)
+    desk.wall_jump_s = 3600.0
+    desk.read("new", age_s=20.0)
+    read_at = desk.mono
+    desk.tick(1.0)
+    desk.submit("waits", vram_mb=99_000, age_s=10.0)
+    queued_at = desk.mono
+    desk.tick(1.0)
+    item = desk.running(agent, "runs")
+    awarded_at = desk.mono
+    desk.tick(1.0)
+    assert since("new") == clock(read_at - 20.0)
+    assert since("waits") == clock(queued_at - 10.0)
+    assert since("runs") == clock(awarded_at)
+    desk.failed(agent, item, "load_failed")
+    failed_at = desk.mono
+    desk.tick(0.25)
+    assert since("runs") == clock(failed_at), "it waits anew"
+
+
 def test_the_latest_ended_jobs_are_kept_and_what_is_forgotten_is_dated() -> None:
     jobs = JobList(ended_kept=3)
     for seq in (5, 1, 4, 2, 3):

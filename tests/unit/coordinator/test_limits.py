@@ -98,9 +98,10 @@ def test_a_cancelled_award_that_is_too_large_is_cancelled(desk: Desk, agent: Age
 # ---------------------------------------------------------------- calls
 
 
-def test_a_call_holds_no_more_lots_than_fit_and_the_next_has_the_rest() -> None:
+@pytest.mark.parametrize(("max_payload", "lots"), [(2048, 1), (4096, 2), (6144, 4)])
+def test_a_call_holds_no_more_lots_than_fit_and_the_next_has_the_rest(max_payload: int, lots: int) -> None:
     desk = Desk(lead=False)
-    desk.do(events.Led(7, (), 2048))
+    desk.do(events.Led(7, (), max_payload))
     desk.do(events.ResultsDrained())
     desk.do(events.JobsIndexed())
     names = [f"adapter-{number}-{'x' * 50}" for number in range(10)]
@@ -114,12 +115,45 @@ def test_a_call_holds_no_more_lots_than_fit_and_the_next_has_the_rest() -> None:
         if not calls:
             break
         (call,) = calls
-        assert len(encode(list(call.lots))) <= 2048
+        assert len(encode(list(call.lots))) <= room_of(max_payload)
         called.append(len(call.lots))
         desk.effects += calls
         desk.answer_calls(agent)
     assert sum(called) == len(names)
-    assert max(called) < len(names)
+    assert called[0] == max(called) == lots
+
+
+def test_a_call_is_as_large_as_the_server_of_now_takes_it() -> None:
+    desk, agent = Desk(), AgentDouble()
+    for number in range(4):
+        desk.submit(f"j{number}", vram_mb=2000 - number)
+    desk.do(events.Disconnected())
+    desk.do(events.Connected(max_payload=2048))
+    desk.hear(agent)
+    desk.do(events.LeadershipProven())
+    assert [len(call.lots) for call in desk.take(effects.SendCall)] == [2]
+    desk.do(events.Disconnected())
+    desk.do(events.Connected(max_payload=None))
+    desk.do(events.LeadershipProven())
+    assert [len(call.lots) for call in desk.take(effects.SendCall)] == [2], "nobody said that it takes more"
+
+
+def test_a_lot_that_no_longer_fits_is_first_in_the_next_call_and_none_overtakes_it() -> None:
+    desk = Desk(lead=False)
+    desk.do(events.Led(7, (), 2048))
+    desk.do(events.ResultsDrained())
+    desk.do(events.JobsIndexed())
+    agent = AgentDouble()
+    desk.submit("first")
+    desk.submit("long", model_preference=["echo", *(f"other-{number}-{'x' * 50}" for number in range(12))])
+    desk.submit("short", vram_mb=5)
+    desk.hear(agent)
+    called = []
+    while calls := desk.take(effects.SendCall):
+        called.append([(lot.adapters is not None, lot.vram_mb) for lot in calls[0].lots])
+        desk.effects += calls
+        desk.answer_calls(agent, slots=0, est_queue_s=99.0)
+    assert called == [[(False, None)], [(True, None)], [(False, 5)]]
 
 
 def test_a_lot_that_cannot_be_called_for_fails_its_jobs(desk: Desk, agent: AgentDouble) -> None:
@@ -132,6 +166,8 @@ def test_a_lot_that_cannot_be_called_for_fails_its_jobs(desk: Desk, agent: Agent
     result = desk.one(effects.StoreResult).result
     assert result.error is not None
     assert result.error.code == "too_large"
+    desk.submit("j2", vram_mb=5)
+    assert len(desk.take(effects.SendCall)) == 1, "nobody waits for answers to a call that was never sent"
 
 
 # ---------------------------------------------------------------- events, results, dead letters

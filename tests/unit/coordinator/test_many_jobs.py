@@ -12,6 +12,7 @@ from pocket3d.contracts.commands import LeaderRecord
 from pocket3d.contracts.jobs import admit
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.explain import explain
+from pocket3d.coordinator.leadership import bus_answers
 from pocket3d.coordinator.leadership.request_cache import RequestCache
 from pocket3d.coordinator.leadership.term_engine import TermEngine
 from pocket3d.coordinator.settings import CoordinatorSettings
@@ -29,9 +30,9 @@ class Crowd:
         self.seq = 0
         self.do(events.Led(7, ()))
         for key in ("results", "high", "normal", "low"):
-            self.do(events.BacklogCounted(key, 0))
+            self.do(bus_answers.BacklogCounted(key, 0))
 
-    def do(self, event: events.BusEvent) -> None:
+    def do(self, event: bus_answers.BusAnswer) -> None:
         """Handle it, and let the server store all first events."""
         asked = self.decider.handle(event, NOW)
         while asked:
@@ -39,7 +40,7 @@ class Crowd:
             if isinstance(effect, effects.PublishQueued):
                 asked += self.decider.handle(events.QueuedStored(effect.status.job_id), NOW)
             elif isinstance(effect, effects.PublishQueuedBatch):
-                asked += self.decider.handle(events.QueuedBatchStored(effect), NOW)
+                asked += self.decider.handle(bus_answers.QueuedBatchStored(effect), NOW)
 
     def grow(self, jobs: int, **more: Any) -> None:
         for _ in range(jobs):
@@ -96,7 +97,7 @@ def test_a_question_counts_no_hundred_thousand_jobs_ahead() -> None:
     crowd.do(events.AdvertReceived(AgentDouble().advert()))
     crowd.grow(5100)
     engine = crowd.decider.engine
-    for seq, words in ((1, "0 like it"), (4000, "3999 like it"), (5100, "5000 or more like it")):
+    for seq, words in ((1, "no job like it"), (4000, "3999 jobs like it"), (5100, "5000 or more jobs like it")):
         record = engine.record(f"job-{seq}")
         assert record is not None
         assert words in explain(engine.core, record, NOW).summary

@@ -283,6 +283,18 @@ def test_a_cancel_means_the_job_whichever_of_its_messages_was_read_first(there: 
     assert ended_as(desk) == ("cancelled", "not wanted")
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["the first message is the job", "it was removed"])
+def test_a_cancel_means_the_job_though_its_second_message_is_read_after_it(there: bool, desk: Desk) -> None:
+    desk.do(events.CancelAsked("j1", "not wanted"))
+    desk.read(seq=8)
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", last_status(), 3))
+    if there:
+        desk.read(seq=3, priority="low")
+    look(desk, there=there)
+    assert ended_as(desk) == ("cancelled", "not wanted")
+
+
 def test_one_that_waits_for_its_end_leaves_the_queue_though_it_was_published_again(desk: Desk) -> None:
     desk.submit(seq=1)
     desk.read(seq=2, priority="high")

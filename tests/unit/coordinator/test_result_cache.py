@@ -103,6 +103,14 @@ def test_results_are_remembered_for_a_while_and_so_many() -> None:
     assert len(cache) == 2
 
 
+def test_what_was_made_again_is_remembered_for_as_long_as_what_was_made_then() -> None:
+    cache = ResultCache(WEEK_S, most=2)
+    for number, name in enumerate(("a", "b", "a", "c")):
+        cache.awarded(f"{name}{number}", "7-1", made(name.encode()))
+        cache.ended(result(f"{name}{number}"), float(number))
+    assert [cache.find(made(name), 5.0) for name in (b"a", b"b", b"c")] == ["a2", None, "c3"]
+
+
 def test_an_adapter_without_a_version_is_not_remembered() -> None:
     cache = ResultCache(WEEK_S)
     unversioned = made()._replace(version="")

@@ -303,3 +303,77 @@ def test_an_adapter_that_becomes_available_is_news_for_who_waits_elsewhere(desk:
     broken.adapters = [offer()]
     desk.hear(broken)
     assert "broken" in invited(desk)
+
+
+def test_a_kind_that_nobody_can_take_keeps_no_other_out_of_the_round(desk: Desk, agent: AgentDouble) -> None:
+    for number in range(3):
+        desk.submit(f"large{number}", vram_mb=99_000 + number)
+    desk.submit("small")
+    desk.hear(agent)
+    (lots,) = invited(desk).values()
+    assert [lot.vram_mb for lot in lots] == [None]
+
+
+def test_a_round_has_so_many_lots_and_the_next_one_the_others() -> None:
+    desk, agent = Desk(lots_per_round=2), AgentDouble()
+    for number in range(5):
+        desk.submit(f"j{number}", vram_mb=2000 - number)
+    desk.hear(agent)
+    called = []
+    while calls := desk.take(effects.SendCall):
+        called.append([lot.vram_mb for lot in calls[0].lots])
+        desk.effects += calls
+        desk.answer_calls(agent, declines={"a1": Reason(agent_id="a1", code="vram_busy", device="fixed-0")})
+    assert called == [[2000, 1999], [1998, 1997], [1996]]
+
+
+def test_what_an_agent_bid_before_it_was_lost_counts_no_more_when_it_is_back(desk: Desk) -> None:
+    first, _ = fleet(desk, 2)
+    desk.submit()
+    desk.take(effects.SendCall)
+    desk.do(_bid(desk, first, 1.0))
+    for _ in range(2):
+        desk.do(events.AgentSilent("a0", no_responders=True))
+    desk.hear(first)
+    desk.do(_bid(desk, first, 1.0))
+    desk.tick(desk.settings.round_deadline_s)
+    assert desk.take(effects.SendAwards) == []
+    assert desk.state() is JobState.QUEUED
+
+
+def test_a_kind_for_which_all_were_asked_is_looked_at_again_when_one_may_be_asked_again(desk: Desk) -> None:
+    agents = fleet(desk, 2)
+    desk.submit()
+    core = desk.engine.core
+    for _ in range(48):
+        desk.tick()
+        desk.take(effects.SendCall)
+        for agent in agents:
+            desk.hear(agent, full=False)
+    group = core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    views = list(core.fleet.agents.values())
+    views[1].answer_times.asked(desk.mono)
+    ask_at, later = (view.answer_times.ask_at(desk.mono) for view in views)
+    assert desk.mono + desk.settings.advert_s < ask_at < later
+    group.wake()
+    desk.tick()
+    assert group.sleeps(core.fleet.version, ask_at - 0.01)
+    assert not group.sleeps(core.fleet.version, ask_at)
+
+
+def test_a_kind_that_all_have_declined_is_not_looked_at_before_something_changes(
+    desk: Desk, agent: AgentDouble
+) -> None:
+    desk.hear(agent)
+    desk.submit()
+    busy = Reason(agent_id="a1", device="fixed-0", code="vram_busy", need_mb=1000, have_mb=300, short_mb=700)
+    desk.answer_calls(agent, declines={"a1": busy})
+    core = desk.engine.core
+    group = core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    assert group.sleeps(core.fleet.version, desk.mono + 1e9)
+    before = core.fleet.version
+    desk.hear(AgentDouble("a2", adapters=[offer("other", "text_to_mesh")]))
+    assert core.fleet.version > before
+    assert group.sleeps(core.fleet.version, desk.mono + 1e9), "it was looked at, and the newcomer does not serve it"

@@ -19,6 +19,7 @@ from pocket3d.contracts.jobs import Job, admit
 from pocket3d.contracts.lifecycle import JobState, Priority
 from pocket3d.contracts.messages import Result
 from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.leadership import bus_answers
 from pocket3d.coordinator.leadership.catch_up import STALLED_S
 from pocket3d.coordinator.leadership.event_log import AppendBatch, BatchConflict, BatchEndRead, BatchStored, FencedOut
 from pocket3d.coordinator.leadership.first_events import IN_FLIGHT, MOST_EVENTS
@@ -47,7 +48,7 @@ class Term:
         self.do(events.Led(7, (), max_payload))
         if counted:
             for key in CONSUMERS:
-                self.do(events.BacklogCounted(key, 0))
+                self.do(bus_answers.BacklogCounted(key, 0))
 
     def do(self, event: TermEvent) -> list[TermEffect]:
         made = self.decider.handle(event, Now(self.mono, WALL + self.mono))
@@ -189,7 +190,7 @@ def test_a_burst_is_made_known_in_batches_and_few_at_once(term: Term) -> None:
     ids = [each.status.job_id for each in batch.first_events]
     assert ids == [f"j{number}" for number in range(IN_FLIGHT, IN_FLIGHT + MOST_EVENTS)]
     assert all(each.digest for each in batch.first_events)
-    term.do(events.QueuedBatchStored(batch))
+    term.do(bus_answers.QueuedBatchStored(batch))
     assert {term.state(job_id) for job_id in ids} == {JobState.QUEUED}
     assert len(term.one(effects.PublishQueuedBatch).first_events) == 10
 
@@ -206,7 +207,7 @@ def a_batch(term: Term) -> effects.PublishQueuedBatch:
 def test_one_known_id_costs_the_others_of_its_batch_one_read(term: Term) -> None:
     batch = a_batch(term)
     known, *fresh = [each.status.job_id for each in batch.first_events]
-    term.do(events.QueuedBatchConflict(batch))
+    term.do(bus_answers.QueuedBatchConflict(batch))
     assert [each.job_id for each in term.take(effects.ReadLastEvent)] == [known, *fresh]
     status = last_status(known, "succeeded")
     term.do(events.LastEventRead(known, status, 99))
@@ -218,7 +219,9 @@ def test_one_known_id_costs_the_others_of_its_batch_one_read(term: Term) -> None
     assert term.take(effects.PublishQueuedBatch) == [], "another known id cannot touch them any more"
 
 
-@pytest.mark.parametrize("outcome", [events.QueuedBatchUnknown, lambda batch: events.EffectFailed(batch, "x")])
+@pytest.mark.parametrize(
+    "outcome", [bus_answers.QueuedBatchUnknown, lambda batch: bus_answers.EffectFailed(batch, "x")]
+)
 def test_a_batch_without_an_answer_or_refused_blocks_nobody(term: Term, outcome: Any) -> None:
     batch = a_batch(term)
     term.do(outcome(batch))
@@ -249,7 +252,7 @@ def test_a_burst_of_one_priority_leaves_the_others_their_appends(term: Term) -> 
 
 def test_what_failed_is_repeated_after_a_pause_as_it_was(term: Term) -> None:
     failed = effects.ReadResult("j1")
-    assert term.do(events.EffectFailed(failed, "no answer")) == []
+    assert term.do(bus_answers.EffectFailed(failed, "no answer")) == []
     term.mono += PAUSE_S / 2
     assert effects.ReadResult("j1") not in term.do(events.Tick())
     term.mono += PAUSE_S / 2
@@ -261,19 +264,19 @@ def test_what_failed_is_repeated_after_a_pause_as_it_was(term: Term) -> None:
 
 def test_an_ack_that_is_not_confirmed_becomes_a_deletion(term: Term) -> None:
     """The server confirms no ack of what it has not delivered since a reset, and a full index reads no further."""
-    term.do(events.EffectFailed(effects.AckJob("normal", 5, "j1", answer=True), "no answer"))
-    term.do(events.EffectFailed(effects.AckJob("low", 6, "j2"), "no answer"))
+    term.do(bus_answers.EffectFailed(effects.AckJob("normal", 5, "j1", answer=True), "no answer"))
+    term.do(bus_answers.EffectFailed(effects.AckJob("low", 6, "j2"), "no answer"))
     term.tick()
     assert term.take(effects.AckJob) == []
     deleted = [effects.DeleteJob(5, "j1"), effects.DeleteJob(6, "")]
     assert term.take(effects.DeleteJob) == deleted
-    term.do(events.EffectFailed(deleted[0], "no answer"))
+    term.do(bus_answers.EffectFailed(deleted[0], "no answer"))
     term.tick()
     assert term.take(effects.DeleteJob) == deleted[:1], "until it is done"
 
 
 def test_nothing_is_repeated_while_there_is_no_connection(term: Term) -> None:
-    term.do(events.EffectFailed(effects.ReadResult("j1"), "gone"))
+    term.do(bus_answers.EffectFailed(effects.ReadResult("j1"), "gone"))
     term.do(events.Disconnected())
     term.tick(5.0)
     assert term.take(effects.ReadResult) == []
@@ -322,7 +325,7 @@ def test_an_award_waits_for_its_request_and_a_cancel_does_not_overtake_it(term: 
     assert term.one(effects.ReadRequest).seq == 1
     term.do(events.CancelAsked("j1", "enough"))
     assert term.take(effects.SendCancels) == []
-    term.do(events.RequestRead(1, data))
+    term.do(bus_answers.RequestRead(1, data))
     sent = [type(each) for each in term.made if isinstance(each, effects.SendAwardMessage | effects.SendCancels)]
     assert sent == [effects.SendAwardMessage, effects.SendCancels]
     assert term.decider._waiting == {}
@@ -344,7 +347,7 @@ def test_a_request_is_read_once_for_all_that_wait_for_it(term: Term) -> None:
     term.do(events.ResultRead("j1", None))
     assert term.take(effects.ReadRequest) == []
     assert term.take(effects.StoreResult) == []
-    term.do(events.RequestRead(1, data))
+    term.do(bus_answers.RequestRead(1, data))
     assert len(term.take(effects.StoreResult)) == 2
 
 
@@ -354,13 +357,13 @@ def test_a_request_that_is_gone_is_reported_and_the_rest_of_the_award_goes_out(t
     term.hear()
     term.bid()
     term.take(effects.ReadRequest)
-    term.do(events.RequestRead(1, None))
-    term.do(events.RequestRead(2, data))
+    term.do(bus_answers.RequestRead(1, None))
+    term.do(bus_answers.RequestRead(2, data))
     messages = term.take(effects.SendAwardMessage)
     assert [award.job_id for message in messages for award in message.awards] == ["j1"]
     # Its metadata would have come from there too.
     assert term.one(effects.ReadRequest).seq == 1
-    term.do(events.RequestRead(1, None))
+    term.do(bus_answers.RequestRead(1, None))
     ended = term.one(effects.StoreResult).result
     assert (ended.job_id, ended.status) == ("j0", "cancelled")
 
@@ -369,7 +372,7 @@ def test_what_is_no_job_any_more_is_reported_too(term: Term) -> None:
     term.hear()
     term.queue("j1", cached=False)
     term.bid()
-    term.do(events.RequestRead(1, b"x"))
+    term.do(bus_answers.RequestRead(1, b"x"))
     assert term.take(effects.SendAwardMessage) == []
     assert term.one(effects.StoreResult).result.status == "cancelled"
 
@@ -393,7 +396,7 @@ def test_a_dead_letter_holds_its_request(term: Term) -> None:
     data = term.queue("j1", cached=False, metadata={"k": "v"})
     term.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="failed"), 9))
     assert term.one(effects.ReadRequest).seq == 1
-    term.do(events.RequestRead(1, data))
+    term.do(bus_answers.RequestRead(1, data))
     letter = term.one(effects.StoreDeadLetter).letter
     assert (letter.job_id, letter.request and letter.request["metadata"]) == ("j1", {"k": "v"})
     assert term.take(AppendBatch) == [], "the letter comes before the last event"
@@ -435,12 +438,12 @@ def test_a_younger_leaders_record_is_reported(term: Term) -> None:
 def test_the_index_is_complete_when_all_priorities_are_read() -> None:
     term = Term(counted=False)
     core = term.decider.engine.core
-    term.do(events.BacklogCounted("results", 1))
+    term.do(bus_answers.BacklogCounted("results", 1))
     assert not core.results_drained
     term.do(events.ResultSeen(Result(job_id="j0", feature="echo", status="failed"), 4))
     assert core.results_drained
     for key, left in (("high", 0), ("normal", 2), ("low", 0)):
-        term.do(events.BacklogCounted(key, left))
+        term.do(bus_answers.BacklogCounted(key, left))
         assert not core.jobs_indexed
     term.read("j1")
     assert not core.jobs_indexed
@@ -450,7 +453,7 @@ def test_the_index_is_complete_when_all_priorities_are_read() -> None:
 
 def test_bytes_that_are_no_result_count_as_read() -> None:
     term = Term(counted=False)
-    term.do(events.BacklogCounted("results", 1))
+    term.do(bus_answers.BacklogCounted("results", 1))
     term.do(events.ResultUnreadable("j1", "s", 4, "x"))
     assert term.decider.engine.core.results_drained
 
@@ -462,31 +465,31 @@ def counts(term: Term, seconds: float = COUNT_S) -> list[str]:
 def test_what_is_left_is_counted_until_it_was_read() -> None:
     term = Term(counted=False)
     assert counts(term) == [], "it is counted when the consumer was taken over"
-    term.do(events.BacklogCounted("normal", 1))
-    term.do(events.BacklogCounted("low", 0))
+    term.do(bus_answers.BacklogCounted("normal", 1))
+    term.do(bus_answers.BacklogCounted("low", 0))
     assert counts(term) == ["normal"]
     assert counts(term) == [], "its answer is awaited"
-    term.do(events.BacklogUncounted("normal"))
+    term.do(bus_answers.BacklogUncounted("normal"))
     assert counts(term) == ["normal"]
-    term.do(events.BacklogCounted("normal", 0))
+    term.do(bus_answers.BacklogCounted("normal", 0))
     assert counts(term, 5.0) == []
 
 
 def test_acks_that_were_confirmed_are_distinguished_from_those_to_come() -> None:
     term = Term(counted=False)
-    term.do(events.BacklogCounted("normal", 2))
+    term.do(bus_answers.BacklogCounted("normal", 2))
     term.read("j1")
     term.do(events.JobAcked("", 1))
-    term.do(events.BacklogCounted("normal", 1))
+    term.do(bus_answers.BacklogCounted("normal", 1))
     assert not term.decider._catch_up["normal"].done, "the second is still to come"
-    term.do(events.BacklogCounted("normal", 0))
+    term.do(bus_answers.BacklogCounted("normal", 0))
     assert term.decider._catch_up["normal"].done
-    term.do(events.BacklogCounted("results", 2))
+    term.do(bus_answers.BacklogCounted("results", 2))
     term.do(events.ResultUnreadable("j2", "s", 4, "x"))
-    term.do(events.ResultAcked(4))
-    term.do(events.BacklogCounted("results", 1))
+    term.do(bus_answers.ResultAcked(4))
+    term.do(bus_answers.BacklogCounted("results", 1))
     assert not term.decider.engine.core.results_drained
-    term.do(events.BacklogCounted("results", 0))
+    term.do(bus_answers.BacklogCounted("results", 0))
     assert term.decider.engine.core.results_drained
 
 
@@ -494,7 +497,7 @@ def count_on(term: Term, key: effects.ConsumerKey, unacked: int, seconds: float)
     """Let time pass in which each count says the same."""
     end = term.mono + seconds
     while term.mono < end:
-        term.do(events.BacklogCounted(key, unacked))
+        term.do(bus_answers.BacklogCounted(key, unacked))
         term.tick(COUNT_S)
     return term.take(effects.ResetConsumer)
 
@@ -508,14 +511,14 @@ def test_what_a_former_leader_pulled_once_more_is_asked_for_again(key: effects.C
 
 def test_nothing_is_asked_for_again_while_reading_pauses() -> None:
     term = Term(counted=False, index_cap=1)
-    term.do(events.BacklogCounted("normal", 3))
+    term.do(bus_answers.BacklogCounted("normal", 3))
     term.read("j1")
     assert count_on(term, "normal", 3, 3 * STALLED_S) == []
 
 
 def test_a_count_that_a_broken_connection_took_is_asked_again() -> None:
     term = Term(counted=False)
-    term.do(events.BacklogCounted("normal", 1))
+    term.do(bus_answers.BacklogCounted("normal", 1))
     assert counts(term) == ["normal"]
     term.do(events.Disconnected())
     assert counts(term) == []
@@ -549,7 +552,7 @@ def test_the_end_of_a_removed_job_makes_the_sweep_suspect_no_others() -> None:
     term.queue("gone")
     term.queue("stays")
     term.do(events.MessagesLooked((), (effects.JobMessage("gone", term.seq_of("gone")),)))
-    term.do(events.RequestRead(term.one(effects.ReadRequest).seq, None))
+    term.do(bus_answers.RequestRead(term.one(effects.ReadRequest).seq, None))
     result = term.one(effects.StoreResult).result
     term.do(events.ResultSeen(result, 9))
     assert len(term.take(AppendBatch)) == 1

@@ -13,7 +13,7 @@ from pocket3d.contracts.features import is_built_in
 from pocket3d.ops import ready_chains
 from pocket3d.ops.chain_files import ChainFile, ChainFileError, read_chain_file, steps_of, words_of
 from pocket3d.ops.inputs import InputError
-from support.pages import ROOT
+from support.pages import ROOT, blocks
 
 TEXT = """
 description: From a prompt to a rigged mesh.
@@ -101,6 +101,13 @@ def test_the_chains_that_come_with_the_system_would_be_taken(name: str) -> None:
     request = build_chain(steps, {"chain_id": "ready", **found.more})
     assert all(is_built_in(step.feature) for step in request.steps)
     assert {step.name for step in request.steps} == {step["name"] for step in steps}
+
+
+def test_the_chain_on_the_page_is_as_the_page_says() -> None:
+    (block,) = [each for each in blocks(ROOT / "docs" / "chains.md") if each.info == "yaml"]
+    found = read_chain_file(block.text, block.place)
+    assert [(each.name, each.required) for each in found.inputs] == [("prompt", True), ("faces", False)]
+    assert len(steps_of(found, {"prompt": "a stool"}, Path())) == 3
 
 
 def test_every_ready_chain_is_in_the_folder_and_none_else() -> None:

@@ -15,8 +15,10 @@ from click.testing import CliRunner, Result
 
 from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
 from pocket3d.adapters.catalogue.recipe import Recipe
+from pocket3d.contracts.variants import Variant
 from pocket3d.ops.cli import cli
 from pocket3d.ops.cli.adapters import ADAPTER_COMMANDS
+from pocket3d.ops.cli.output import requirement_cell
 
 SUPPORT = Path(__file__).parents[2] / "support"
 
@@ -80,6 +82,20 @@ def test_the_list_tells_requirement_source_licence_and_every_reason(models: Path
     (licensed_row,) = [line.split() for line in table.splitlines() if line.startswith("licensed ")]
     assert licensed_row[-6:] == ["no", "-", "Example-NC", "(to", "be", "accepted)"]
     assert "packageless: misbehaving_import needs the package package_that_nobody_has" in table
+    assert table.endswith(
+        "\n1 of them is not configured: `pocket3d adapters install ADAPTER` prepares one by its recipe\n"
+    )
+    assert "big-cat: not configured" not in table
+
+
+def test_a_list_has_the_least_and_the_most_of_what_variants_need() -> None:
+    sizes = [Variant(name=str(mb), vram_mb=mb, quality=mb) for mb in (6144, 11264, 512)]
+    assert requirement_cell(512, sizes) == "512 MB to 11.0 GB"
+    assert [requirement_cell(512, sizes[2:]), requirement_cell(2048, ()), requirement_cell(0, ())] == [
+        "512 MB",
+        "2.0 GB",
+        None,
+    ]
 
 
 def test_what_a_file_drops_is_listed_with_that_reason(tmp_path: Path) -> None:
@@ -125,6 +141,9 @@ def test_new_writes_a_package_once_and_check_passes_it(tmp_path: Path) -> None:
     checked = run("check", "my_cat.adapter:MyCatAdapter", "--path", str(tmp_path / "my-cat" / "src"))
     assert checked.exit_code == 0, checked.output
     assert "ok       invalid input" in checked.output
+    assert "name the folder that has it" in run("check", "my_cat.adapter:MyCatAdapter", "--path", str(tmp_path)).output
+    unknown = run("check", "my-cat")
+    assert unknown.exit_code == 2 and "adapters check my_cat.adapter:CLASS --path FOLDER`" in unknown.output
 
 
 def test_check_takes_an_id_of_a_file_and_inputs(models: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_queue_rates_and_failures_are_counted() -> None:
     ]
     text = draw(Snapshot(NOW, [advert(run("r1"))], jobs, False, {}, unfinished=3))
     assert text.startswith(
-        "1 agents | 1 running | 2 waiting | 1.2 jobs/min | 4 succeeded, 1 cancelled, 1 failed in 300 s"
+        "1 agent | 1 running | 2 waiting | 1.2 jobs/min | 4 succeeded, 1 cancelled, 1 failed in 300 s"
     )
     assert text.index("waits1") < text.index("waits2"), "the longest first"
     assert "out_of_memory: no room" in text
@@ -70,7 +70,7 @@ def test_of_many_jobs_the_window_is_as_long_as_those_that_are_known() -> None:
 
 def test_devices_show_their_memory_and_what_is_loaded() -> None:
     text = draw(Snapshot(NOW, [advert()], [], False, {}, 0))
-    assert "[########++++....] 12.0/24.0 GB  0 running  trellis 9000 MB" in text
+    assert "[########++++....] 12.0+6.0/24.0 GB  0 running  trellis 9000 MB" in text
     assert "no jobs: broken" in draw(Snapshot(NOW, [advert(quarantine="broken")], [], False, {}, 0))
 
 

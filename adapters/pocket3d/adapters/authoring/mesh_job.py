@@ -67,18 +67,20 @@ def write_kept(
     from ..mesh.glb_remade import remade_copy
     from ..mesh.input import glb_bytes_of
     from ..mesh.kept_surface import kept_surface
+    from ..mesh.read.glb_container import look_into
     from ..mesh.result import check_written, parts_statistics, read_again, scene_statistics
     from ..mesh.self_check import check_surface, surface_of
 
     target = Path(response["output_mesh_path"])
-    copy = remade_copy(glb_bytes_of(source), scene, made, paint) if target.suffix == ".glb" else None
+    data = glb_bytes_of(source) if target.suffix == ".glb" else b""
+    copy = remade_copy(data, scene, made, paint) if data else None
     if copy is None:
         return None
     adapter.step(0.9, "writing the file")
     target.write_bytes(copy)
     written = read_again(target)
     check_written(parts_statistics([each.part for each in made.values()]), scene_statistics(written), target)
-    check_surface(kept_surface(scene, made, paint), surface_of(written, "glb"), target)
+    check_surface(kept_surface(scene, made, paint, look_into(data)[0]), surface_of(written, "glb"), target)
     return written
 
 

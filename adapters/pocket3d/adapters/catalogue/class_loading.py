@@ -37,9 +37,8 @@ def load_class(class_path: str) -> type[BaseModel]:
 def _import_problem(module_name: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         if module_name == error.name or module_name.startswith(f"{error.name}."):
-            return (
-                f"there is no module {error.name}; set `path` of the adapter in models.yaml to the folder that has it"
-            )
+            where = "as `path` of the adapter in models.yaml (`adapters check`: --path)"
+            return f"there is no module {error.name}; name the folder that has it {where}"
         return f"{module_name} needs the package {error.name}, which {sys.executable} lacks; install it there"
     return f"importing {module_name} failed: {type(error).__name__}: {error}"
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .glb_edit import GlbEdit
+from .glb_unread import scenes_name_roots
 from .read.glb_container import look_into, pack
 from .read.limits import Refused
 from .triangles import FloatArray
@@ -101,11 +102,11 @@ def _place(raw: dict[str, Any], matrix: npt.NDArray[np.float64]) -> bool:
     """Put a node above each one that has none; joints lie below those too, so that skins move along. False if a scene
     names a node that has another above it, which glTF forbids.
     """
+    if not scenes_name_roots(raw):
+        return False
     nodes: list[dict[str, Any]] = raw["nodes"]
     children = {child for node in nodes for child in node.get("children", ())}
     scenes: list[dict[str, Any]] = raw.get("scenes", [])
-    if any(root in children for scene in scenes for root in scene.get("nodes", ())):
-        return False
     above: dict[int, int] = {}
     for root in [index for index in range(len(nodes)) if index not in children]:
         above[root] = len(nodes)

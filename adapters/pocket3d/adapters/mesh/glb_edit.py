@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .glb_references import references
+from .glb_unread import is_sound
 from .read.glb_arrays import FLOAT, Array, Arrays, as_floats
 from .read.glb_container import pack, unpack
 from .read.glb_document import Document
@@ -61,14 +62,14 @@ class GlbEdit:
     @classmethod
     def of(cls, data: bytes) -> GlbEdit | None:
         """Begin with a GLB file that `check_glb` found sound; None for another one, and for one that has parts in other
-        files, which a copy would name.
+        files, which a copy would name, or is broken where nobody has read it.
         """
         if data[:4] != b"glTF":
             return None
         limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
         raw, binary, _ = plain_gltf(*unpack(data), limits, pictures=False)
         uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
-        if any(uri is not None and not uri.startswith("data:") for uri in uris):
+        if any(uri is not None and not uri.startswith("data:") for uri in uris) or not is_sound(raw):
             return None
         document = msgspec.convert(raw, Document)
         return cls(raw, binary, document, Arrays(document, binary, limits))

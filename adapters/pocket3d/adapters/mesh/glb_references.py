@@ -125,8 +125,8 @@ def extension_names(raw: Any) -> set[str]:
         if isinstance(each, dict):
             found |= set(each["extensions"]) if isinstance(each.get("extensions"), dict) else set()
             waiting += [value for key, value in each.items() if key != "extras" and isinstance(value, (dict, list))]
-        elif each and isinstance(each[0], (dict, list)):
-            waiting += each
+        else:
+            waiting += [value for value in each if isinstance(value, (dict, list))]
     return found
 
 

@@ -19,6 +19,7 @@ from .glb_looks import Looks, Paint, drop_extensions, place_of_textures, sets_of
 from .glb_motion import without_channels
 from .glb_references import extension_names, without_unused
 from .glb_reform import Frame, reform
+from .glb_unread import scenes_name_roots
 from .input import origins
 from .mesh_part import MeshPart
 from .read.glb_container import pack
@@ -52,6 +53,8 @@ def remade_copy(data: bytes, scene: Any, made: Mapping[str, Remade], paint: Pain
     names = [str(node) for node in scene.graph.nodes_geometry]
     # Copies by an extension have one mesh and cannot differ.
     if edit is None or len({made_of.get(name) for name in names} - {None}) < len(names):
+        return None
+    if not scenes_name_roots(edit.raw):
         return None
     sound(edit)
     before, used = copy.deepcopy(edit.raw), extension_names(edit.raw)

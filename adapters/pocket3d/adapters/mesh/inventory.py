@@ -177,7 +177,9 @@ def _shows_alpha(
     if picture is None or material.get("alphaMode") not in ("MASK", "BLEND"):
         return False
     source = raw["textures"][picture["index"]].get("source")
-    view = None if source is None else raw["images"][source].get("bufferView")
+    images = list(_objects(raw, "images"))
+    # A texture whose picture is not there is read without.
+    view = images[source].get("bufferView") if source in range(len(images)) else None
     if view is None:
         return False
     start = raw["bufferViews"][view].get("byteOffset", 0)
@@ -193,8 +195,10 @@ def _copies(raw: Mapping[str, Any], node: Mapping[str, Any]) -> int | None:
     """How many copies a node shows by the extension; None without it."""
     if _INSTANCES not in (node.get("extensions") or {}) or "skin" in node:
         return None
-    places = node["extensions"][_INSTANCES]["attributes"]
-    return int(raw["accessors"][next(iter(places.values()))]["count"])
+    stated = node["extensions"][_INSTANCES]["attributes"]
+    # What programs note at each copy nobody has judged.
+    places = next(stated[key] for key in ("TRANSLATION", "ROTATION", "SCALE") if key in stated)
+    return int(raw["accessors"][places]["count"])
 
 
 def _images(raw: Mapping[str, Any], binary: bytes | memoryview) -> Iterator[bytes | memoryview]:

@@ -12,6 +12,7 @@ from .glb_looks import drop_extensions
 from .glb_motion import without_channels
 from .glb_posed import Posed
 from .glb_references import extension_names, is_known, without_unused
+from .glb_unread import scenes_name_roots
 from .losses import OF_JOINTS
 from .read.glb_container import pack
 from .read.glb_instances import EXTENSION
@@ -46,6 +47,8 @@ def skinned_copy(data: bytes, skeleton: Skeleton, weigh: Weigh) -> Rigged | None
     """
     edit = GlbEdit.of(data)
     if edit is None or any(EXTENSION in node.extensions for node in edit.document.nodes):
+        return None
+    if not scenes_name_roots(edit.raw):
         return None
     sound(edit)
     raw, before, used = edit.raw, copy.deepcopy(edit.raw), extension_names(edit.raw)

@@ -44,13 +44,14 @@ class Booking(NamedTuple):
 
 
 class AgentView:
-    """One agent as it was last seen."""
+    """One agent as it was last seen: `Fleet.update` says what there is."""
 
-    def __init__(self, advert: Advert, last_seen: float) -> None:
-        self.advert = advert
+    def __init__(self) -> None:
+        self.advert: Advert
         self.adapters: dict[str, AdapterOffer] = {}
         self.preferred: dict[str, list[str]] = {}
-        self.last_seen = last_seen
+        #: When its last advert came, or leases began again, monotonic seconds.
+        self.last_seen: float
         #: When "no responders" was answered, monotonic seconds.
         self.no_responder_times: list[float] = []
         self.asked = False
@@ -58,7 +59,7 @@ class AgentView:
         self.asked_at: float | None = None
         self.answer_times = AnswerTimes()
         #: Rises when something changed that could place a job.
-        self.version = 0
+        self.version: int
         self.picture: CapacitySnapshot | None = None
         #: By token.
         self.attempts: dict[str, Booking] = {}
@@ -116,7 +117,6 @@ class Fleet:
     """
 
     def __init__(self, settings: CoordinatorSettings) -> None:
-        self._settings = settings
         self.agents: dict[str, AgentView] = {}
         self.features: set[str] = set()
         self.benches = Benches(settings)
@@ -159,7 +159,7 @@ class Fleet:
             return None
         before = view.composition() if view is not None else None
         if view is None or restarted:
-            fresh = AgentView(advert, now_mono)
+            fresh = AgentView()
             if view is not None:
                 fresh.attempts = view.attempts
             view = self.agents[advert.agent_id] = fresh

@@ -122,7 +122,6 @@ class LotTurns:
         for lot in self._lots.values():
             for line in lot.taken:
                 lot.group.file(line)
-            lot.taken = []
 
     def _first(self, priority: _Priority) -> Turn | None:
         """The next job of a priority."""

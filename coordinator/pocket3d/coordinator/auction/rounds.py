@@ -11,7 +11,7 @@ from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
 from ..engine.job import GroupKey, JobRecord
-from ..leadership.message_limits import MAX_PAYLOAD, room_of
+from ..leadership.message_limits import room_of
 from ..settings import CoordinatorSettings
 from . import licences
 from .backfill import Backfill
@@ -53,8 +53,8 @@ class Auctioneer:
         self._policy = POLICIES[settings.policy]
         self._composition = fleet.composition
         self.round: Round | None = None
-        #: Largest message that the server takes, bytes.
-        self.max_payload = MAX_PAYLOAD
+        #: Largest message that the server takes, bytes: from the takeover on.
+        self.max_payload: int
         self._call_id = 0
         self.backfill = Backfill(settings.hold_after_s)
         self.unavailable = Unavailable(settings, queue, fleet)
@@ -373,8 +373,7 @@ class Auctioneer:
             if decline.lot not in call.lots:
                 continue
             key = call.lots[decline.lot][0]
-            offers = self._fleet.agents[agent_id].adapters if agent_id in self._fleet.agents else {}
-            reasons = licences.as_meant(agent_id, offers, key, decline.reasons)
+            reasons = licences.as_meant(agent_id, self._fleet.agents[agent_id].adapters, key, decline.reasons)
             self._declines.note(agent_id, version, key, reasons)
             group = self._queue.group_of(key)
             if group is not None:

@@ -41,8 +41,7 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
     if core.fleet.composition != composition:
         core.do(RecordAgent(core.fleet.record(view, rfc3339(now.wall))))
         for job_id in list(core.unknown_feature_jobs):
-            record = core.jobs.get(job_id)
-            if record is None or core.fleet.knows_feature(record.job_class.canonical):
+            if core.fleet.knows_feature(core.jobs[job_id].job_class.canonical):
                 core.unknown_feature_jobs.pop(job_id)
     if restarted:
         core.auctioneer.drop_agent(view.agent_id)
@@ -143,8 +142,6 @@ def became_leader(core: Core, event: Led, now: Now) -> None:
     core.watching_since = now.mono
     core.wall_offset_s = now.wall - now.mono
     core.last_tick = now.mono
-    core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.unavailable.begin_waits_again(now.mono)
     for known in event.known:
         core.fleet.remember_features(known.features)
         core.agents_to_hear.add(known.agent_id)
@@ -162,7 +159,6 @@ def connected(core: Core, event: Connected, now: Now) -> None:
     core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)
-    core.last_tick = now.mono
     if core.leading:
         core.proven = False
         core.do(ProveLeadership())
@@ -188,7 +184,7 @@ def proposals_wanted(core: Core, event: ProposalsWanted, now: Now) -> None:
 
 def clock_gap(core: Core, now: Now) -> bool:
     """True when the last tick is so long ago that this process must have been paused."""
-    return core.last_tick is not None and now.mono - core.last_tick > 2 * core.settings.tick_s
+    return now.mono - core.last_tick > 2 * core.settings.tick_s
 
 
 def on_clock_gap(core: Core, now: Now) -> None:
@@ -197,7 +193,7 @@ def on_clock_gap(core: Core, now: Now) -> None:
     """
     if not clock_gap(core, now):
         return
-    pause_s = now.mono - (core.last_tick or now.mono)
+    pause_s = now.mono - core.last_tick
     core.last_tick = core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)
@@ -227,7 +223,6 @@ def tick(core: Core, event: Tick, now: Now) -> None:
         look_for_recovering(core, now)
     if not core.may_decide:
         return
-    decide_deferred(core, now)
     end_waiting(core, now)
     expire_overdue(core, now)
     end_slow_cancels(core, now)
@@ -264,10 +259,7 @@ def _reject_unknown_features(core: Core, now: Now) -> None:
     if not core.unknown_feature_jobs or now.mono < core.watching_since + 3 * core.settings.advert_s:
         return
     for job_id in list(core.unknown_feature_jobs):
-        record = core.jobs.get(job_id)
-        core.unknown_feature_jobs.pop(job_id, None)
-        if record is None or record.state is not JobState.QUEUED:
-            continue
+        record = core.jobs[job_id]
         feature = record.job_class.feature
         known = ", ".join(sorted(core.fleet.features)) or "none"
         text = f"nobody serves the feature {feature!r}; features that agents serve: {known}"

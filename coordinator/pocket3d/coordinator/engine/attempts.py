@@ -103,10 +103,9 @@ def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: N
 def end_overlong(core: Core, now: Now) -> None:
     """End attempts whose agents keep no limits: they take longer than the job's limits and the grace together."""
     for job_id in core.attempt_deadlines.passed(now.mono):
-        record = core.jobs.get(job_id)
-        if record is None or record.attempt is None or record.state not in ON_AGENT:
-            continue
+        record = core.jobs[job_id]
         attempt, limits = record.attempt, record.job_class.limits
+        assert attempt is not None
         text = (
             f"{attempt.agent_id} did not end it within load_s = {limits.load_s:g} s, start_to_close_s = "
             f"{limits.start_to_close_s:g} s and {core.settings.attempt_grace_s:g} s for its files"

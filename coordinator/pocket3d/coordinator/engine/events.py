@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pocket3d.contracts.commands import AgentRecord, AwardsAnswered, CallAnswered, OutcomesReported
 from pocket3d.contracts.jobs import Admission
@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
 from ..leadership.message_limits import MAX_PAYLOAD
-from .effects import ConsumerKey, JobMessage, PublishQueuedBatch, RequestId
+from .effects import JobMessage, RequestId
 from .job_list import EndedJob
 from .result_cache import Made
 
@@ -73,27 +73,6 @@ class QueuedUnknown(NamedTuple):
 
 #: What comes of one first event.
 FirstEventOutcome = QueuedStored | QueuedConflict | QueuedUnknown
-
-
-class QueuedBatchStored(NamedTuple):
-    """All first events of the batch were admitted: their ids are new."""
-
-    batch: PublishQueuedBatch
-
-
-class QueuedBatchConflict(NamedTuple):
-    """The batch was refused: the events stream knows one of its ids at least."""
-
-    batch: PublishQueuedBatch
-
-
-class QueuedBatchUnknown(NamedTuple):
-    """No answer: the first events of the batch may all be stored, or none."""
-
-    batch: PublishQueuedBatch
-
-
-FirstEventsOutcome = QueuedBatchStored | QueuedBatchConflict | QueuedBatchUnknown
 
 
 class LastEventRead(NamedTuple):
@@ -267,32 +246,6 @@ class JobAcked(NamedTuple):
     seq: int = 0
 
 
-class ResultAcked(NamedTuple):
-    """The results consumer will not hand that message over again."""
-
-    seq: int
-
-
-class RequestRead(NamedTuple):
-    """The jobs stream was read at a sequence: the message, or None if it is gone."""
-
-    seq: int
-    data: bytes | None
-
-
-class BacklogCounted(NamedTuple):
-    """So many messages are not acked on that consumer."""
-
-    consumer: ConsumerKey
-    unacked: int
-
-
-class BacklogUncounted(NamedTuple):
-    """The server did not say."""
-
-    consumer: ConsumerKey
-
-
 class MessagesLooked(NamedTuple):
     """The jobs stream was asked for these messages: it holds some, and others are gone."""
 
@@ -301,25 +254,12 @@ class MessagesLooked(NamedTuple):
     sweep: bool = False
 
 
-class MessagesCounted(NamedTuple):
-    """So many messages are in the jobs stream; None where the server did not say."""
-
-    messages: int | None
-
-
 class StoriesListed(NamedTuple):
     """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
 
     unfinished: tuple[str, ...]
     #: Where the part began, 0 for the beginning of the bucket.
     start: int
-
-
-class EffectFailed(NamedTuple):
-    """An effect could not be carried out, or its answer was lost; it may be repeated as it is."""
-
-    effect: Any
-    error: str
 
 
 class CancelAsked(NamedTuple):
@@ -388,15 +328,4 @@ Event = (
     | Disconnected
     | RoundDue
     | Tick
-)
-#: Answers of the bus that are dealt with before the engine.
-BusEvent = (
-    Event
-    | FirstEventsOutcome
-    | ResultAcked
-    | RequestRead
-    | BacklogCounted
-    | BacklogUncounted
-    | MessagesCounted
-    | EffectFailed
 )

@@ -159,13 +159,14 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
         told = Explanation(status="queued", summary=group.plan, reasons=reasons)
         return _with_cost(told, record, group.expected)
     before = _before(line, record) if line is not None else 0
-    ahead = str(before) if before < _COUNTED else f"{_COUNTED} or more"
+    few = {0: "no job like it is ahead", 1: "1 job like it is ahead"}
+    ahead = few.get(before, f"{before}{' or more' if before == _COUNTED else ''} jobs like it are ahead")
     if reasons:
-        summary = f"waits for room; {ahead} like it are ahead"
+        summary = f"waits for room; {ahead}"
     elif not core.may_award:
         summary = "the coordinator is taking over and awards nothing yet"
     else:
-        summary = f"waits for its turn; {ahead} like it are ahead"
+        summary = f"waits for its turn; {ahead}"
     return Explanation(status="queued", summary=summary, reasons=reasons)
 
 

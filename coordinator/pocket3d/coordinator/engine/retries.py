@@ -92,16 +92,13 @@ def _raise_requirement(core: Core, record: JobRecord, attempt: Attempt, peak_mb:
     smaller one, and that is enough.
     """
     view = core.fleet.agents.get(attempt.agent_id)
-    device = view.device(attempt.device) if view else None
     offer = view.adapters.get(attempt.adapter_id) if view else None
     key = record.group_key()
     ways = choices(offer, key.wish) if offer is not None else []
     need_mb = next((each.need_mb for each in ways if each.variant == attempt.variant), key.vram_mb or 0)
     asked = max(need_mb, peak_mb or 0)
-    failed_room = device.total_mb - device.buffer_mb if device else asked
-    largest = core.fleet.largest_room_mb()
-    raised = min(max(asked + asked // 2, asked + 256), largest)
-    more = raised > asked and (largest > failed_room or asked < failed_room)
+    raised = min(max(asked + asked // 2, asked + 256), core.fleet.largest_room_mb())
+    more = raised > asked
     retry = record.retry_state()
     if attempt.variant is None or key.variant is not None or key.vram_mb is not None:
         retry.raised_mb = raised if more else retry.raised_mb

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.lifecycle import PRIORITIES, JobState, Priority
@@ -60,7 +62,8 @@ class Core:
         self.story_doubts: dict[str, LastEventRead] = {}
         #: Jobs that are not in `jobs` and whose stories are read to be ended: why they are to be cancelled, if asked.
         self.stories_asked: dict[str, str | None] = {}
-        self.epoch = 0
+        #: Of this leadership.
+        self.epoch: int
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
         #: monotonic seconds. Silence counts from then.
@@ -75,7 +78,8 @@ class Core:
         #: Sequence in the jobs stream up to which jobs of a priority were read.
         self.read_up_to = dict.fromkeys(PRIORITIES, 0)
         self.agents_to_hear: set[str] = set()
-        self.last_tick: float | None = None
+        #: Monotonic seconds; before there is one, nothing is late.
+        self.last_tick = math.inf
         self.intake = Intake(settings.index_cap)
         self.job_list = JobList()
         self.held = HeldJobs()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -18,6 +18,7 @@ from pocket3d.contracts.chain_messages import (
     ChainList,
     ChainListRequest,
     ChainStatus,
+    ChainWord,
     GroupCancelRequest,
     GroupIdRequest,
     GroupList,
@@ -61,6 +62,7 @@ from .chain_store import (
 )
 from .chain_view import now_of
 from .leader_term import LeaderTerm
+from .listing import check_status
 
 _MOST_LISTED = 100
 
@@ -297,6 +299,7 @@ class ChainApi:
             request = _read(ChainListRequest, msg)
             if not 1 <= request.limit <= _MOST_LISTED:
                 raise ServiceError(400, f"limit {request.limit}: want 1 to {_MOST_LISTED}", field="limit")
+            check_status(request.status, get_args(ChainWord))
             after = decimal(request.after or "")
             if request.after and after is None:
                 raise ServiceError(400, "want the `next` of the page before", field="after")

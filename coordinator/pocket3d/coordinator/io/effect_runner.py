@@ -45,7 +45,7 @@ from pocket3d.contracts.subjects import Subjects
 
 from ..engine import effects, events
 from ..engine.history import BATCH_HEADER, read_last_event
-from ..leadership import event_log
+from ..leadership import bus_answers, event_log
 from ..leadership.ended_sweep import LookAtEnded
 from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from ..leadership.term_engine import TermEffect, TermEvent
@@ -228,7 +228,7 @@ class EffectRunner:
             found = await self._bus.get(self._subjects.jobs_stream, effect.seq)
         except BusError as error:
             return failed(effect, error)
-        return events.RequestRead(effect.seq, found.data if found is not None else None)
+        return bus_answers.RequestRead(effect.seq, found.data if found is not None else None)
 
     async def _store_result(self, effect: effects.StoreResult) -> TermEvent | None:
         result = effect.result
@@ -280,14 +280,14 @@ class EffectRunner:
             # It comes again, and is acked again.
             log.debug("the ack of a result was lost", seq=effect.seq, error=str(error))
             return None
-        return events.ResultAcked(effect.seq)
+        return bus_answers.ResultAcked(effect.seq)
 
     async def _count_backlog(self, effect: effects.CountBacklog) -> TermEvent:
         try:
-            return events.BacklogCounted(effect.consumer, await self._bus.backlog(self.consumer(effect.consumer)))
+            return bus_answers.BacklogCounted(effect.consumer, await self._bus.backlog(self.consumer(effect.consumer)))
         except BusError as error:
             log.debug("the backlog was not counted", consumer=effect.consumer, error=str(error))
-            return events.BacklogUncounted(effect.consumer)
+            return bus_answers.BacklogUncounted(effect.consumer)
 
     async def _reset_consumer(self, effect: effects.ResetConsumer) -> None:
         log.warning("what lies in a stream does not come; it is asked for again", consumer=effect.consumer)

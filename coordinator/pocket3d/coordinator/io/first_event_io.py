@@ -11,6 +11,7 @@ from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
 from ..engine.effects import PublishQueued, PublishQueuedBatch
+from ..leadership import bus_answers
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER
 from ..leadership.term_engine import TermEffect, TermEvent
 from .step_log import log_queued
@@ -18,10 +19,10 @@ from .step_log import log_queued
 log = structlog.get_logger(__name__)
 
 
-def failed(effect: TermEffect, error: BusError) -> events.EffectFailed:
+def failed(effect: TermEffect, error: BusError) -> bus_answers.EffectFailed:
     """The event for an effect that could not be carried out, or whose answer was lost."""
     log.debug("again in a moment", effect=type(effect).__name__, error=str(error))
-    return events.EffectFailed(effect, str(error))
+    return bus_answers.EffectFailed(effect, str(error))
 
 
 def _message(subjects: Subjects, effect: PublishQueued) -> Append:
@@ -54,11 +55,11 @@ async def publish_queued_batch(bus: Bus, subjects: Subjects, effect: PublishQueu
     try:
         await bus.append_batch([_message(subjects, each) for each in effect.first_events])
     except Conflict:
-        return events.QueuedBatchConflict(effect)
+        return bus_answers.QueuedBatchConflict(effect)
     except OutcomeUnknown:
-        return events.QueuedBatchUnknown(effect)
+        return bus_answers.QueuedBatchUnknown(effect)
     except BusError as error:
         return failed(effect, error)
     for each in effect.first_events:
         log_queued(each.status)
-    return events.QueuedBatchStored(effect)
+    return bus_answers.QueuedBatchStored(effect)

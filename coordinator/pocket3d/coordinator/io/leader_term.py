@@ -26,6 +26,7 @@ from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import FEATURE_CHARS, read_stored_result
 from ..engine.submit_quota import SubmitQuota
+from ..leadership import bus_answers
 from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
@@ -240,7 +241,7 @@ class LeaderTerm:
     async def _take_over(self, key: ConsumerKey) -> None:
         consumer = self._runner.consumer(key)
         await self._bus.take_over(consumer)
-        self.feed(events.BacklogCounted(key, await self._bus.backlog(consumer)))
+        self.feed(bus_answers.BacklogCounted(key, await self._bus.backlog(consumer)))
 
     async def reset(self) -> None:
         """After a reconnect: read again what was delivered and not acked, since acks may have been lost.

@@ -12,7 +12,8 @@ from pocket3d.bus.port import Bus, BusError, Stored
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import FindMessages, JobMessage, ListStories
-from ..engine.events import EffectFailed, MessagesCounted, MessagesLooked, StoriesListed
+from ..engine.events import MessagesLooked, StoriesListed
+from ..leadership.bus_answers import EffectFailed, MessagesCounted
 from ..leadership.ended_sweep import EndedLooked, LookAtEnded
 from .status_bucket import newest, read_down, unfinished_of
 

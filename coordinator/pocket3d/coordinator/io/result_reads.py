@@ -14,8 +14,9 @@ from pocket3d.bus.port import (
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import ReadCached, ReadResult
-from ..engine.events import CachedRead, EffectFailed, ResultRead, ResultSeen, ResultUnreadable
+from ..engine.events import CachedRead, ResultRead, ResultSeen, ResultUnreadable
 from ..engine.history import read_stored_result
+from ..leadership.bus_answers import EffectFailed
 from .first_event_io import failed
 
 

@@ -19,6 +19,7 @@ from pocket3d.contracts.commands import Award, LeaderRecord
 from ..engine import effects, events
 from ..engine.engine import CoordinatorEngine
 from ..settings import CoordinatorSettings
+from . import bus_answers
 from .catch_up import CatchUpCounter
 from .ended_sweep import EndedLooked, EndedSweep, LookAtEnded
 from .event_log import EventLog, EventsAreStored, LogEffect, LogEvent
@@ -39,7 +40,7 @@ _JOB_CONSUMERS: tuple[effects.ConsumerKey, ...] = ("high", "normal", "low")
 #: Effects of a job's end, for which its request is read.
 _ENDINGS = (effects.StoreResult, effects.PublishDead)
 
-TermEvent = events.BusEvent | LogEvent | EndedLooked
+TermEvent = bus_answers.BusAnswer | LogEvent | EndedLooked
 TermEffect = effects.BusEffect | LogEffect | LookAtEnded
 
 
@@ -255,7 +256,7 @@ class TermEngine:
         self._first_events.answered(event.job_id)
         self._follow_ups.append(event)
 
-    def _first_events_answered(self, event: events.FirstEventsOutcome, now: Now) -> None:
+    def _first_events_answered(self, event: bus_answers.FirstEventsOutcome, now: Now) -> None:
         self._first_events.batch_answered(event.batch)
         outcome = _FIRST_EVENTS[type(event)]
         self._follow_ups.extend(outcome(each.status.job_id) for each in event.batch.first_events)
@@ -269,7 +270,7 @@ class TermEngine:
         if not self.engine.core.jobs_indexed and all(self._catch_up[key].done for key in _JOB_CONSUMERS):
             self._follow_ups.append(events.JobsIndexed())
 
-    def _backlog_counted(self, event: events.BacklogCounted, now: Now) -> None:
+    def _backlog_counted(self, event: bus_answers.BacklogCounted, now: Now) -> None:
         key = event.consumer
         self._counting.discard(key)
         if not self._counted:
@@ -283,7 +284,7 @@ class TermEngine:
         elif (key == "results" or self.engine.core.intake.reading(key)) and self._catch_up[key].stalled(now.mono):
             self._out.append(effects.ResetConsumer(key))
 
-    def _backlog_uncounted(self, event: events.BacklogUncounted, now: Now) -> None:
+    def _backlog_uncounted(self, event: bus_answers.BacklogUncounted, now: Now) -> None:
         self._counting.discard(event.consumer)
 
     def _job_acked(self, event: events.JobAcked, now: Now) -> None:
@@ -294,7 +295,7 @@ class TermEngine:
             self._sweep.ack_confirmed()
         self._follow_ups.append(event)
 
-    def _request_read(self, event: events.RequestRead, now: Now) -> None:
+    def _request_read(self, event: bus_answers.RequestRead, now: Now) -> None:
         request = read_request(event.data) if event.data is not None else None
         if request is not None:
             self._cache.put(event.seq, request)
@@ -310,7 +311,7 @@ class TermEngine:
         self._sweep.listed(event)
         self._follow_ups.append(event)
 
-    def _messages_counted(self, event: events.MessagesCounted, now: Now) -> None:
+    def _messages_counted(self, event: bus_answers.MessagesCounted, now: Now) -> None:
         self._sweep.counted(event.messages)
 
     def _messages_looked(self, event: events.MessagesLooked, now: Now) -> None:
@@ -327,7 +328,7 @@ class TermEngine:
         if waiting is not None and not waiting:
             del self._waiting[agent_id]
 
-    def _effect_failed(self, event: events.EffectFailed, now: Now) -> None:
+    def _effect_failed(self, event: bus_answers.EffectFailed, now: Now) -> None:
         effect, at = event.effect, now.mono + PAUSE_S
         if isinstance(effect, effects.PublishQueuedBatch):
             # One of them may be the reason.
@@ -357,9 +358,9 @@ class TermEngine:
 
 #: What a batch's outcome is for each of its events.
 _FIRST_EVENTS: dict[type, type[events.FirstEventOutcome]] = {
-    events.QueuedBatchStored: events.QueuedStored,
-    events.QueuedBatchConflict: events.QueuedConflict,
-    events.QueuedBatchUnknown: events.QueuedUnknown,
+    bus_answers.QueuedBatchStored: events.QueuedStored,
+    bus_answers.QueuedBatchConflict: events.QueuedConflict,
+    bus_answers.QueuedBatchUnknown: events.QueuedUnknown,
 }
 
 _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
@@ -368,16 +369,16 @@ _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
     events.JobRead: TermEngine._job_read,
     events.ResultSeen: TermEngine._result_read,
     events.ResultUnreadable: TermEngine._result_read,
-    events.BacklogCounted: TermEngine._backlog_counted,
-    events.BacklogUncounted: TermEngine._backlog_uncounted,
+    bus_answers.BacklogCounted: TermEngine._backlog_counted,
+    bus_answers.BacklogUncounted: TermEngine._backlog_uncounted,
     events.JobAcked: TermEngine._job_acked,
-    events.ResultAcked: lambda term, event, now: term._catch_up["results"].acked(event.seq),
-    events.RequestRead: TermEngine._request_read,
+    bus_answers.ResultAcked: lambda term, event, now: term._catch_up["results"].acked(event.seq),
+    bus_answers.RequestRead: TermEngine._request_read,
     events.StoriesListed: TermEngine._stories_listed,
-    events.MessagesCounted: TermEngine._messages_counted,
+    bus_answers.MessagesCounted: TermEngine._messages_counted,
     events.MessagesLooked: TermEngine._messages_looked,
     EndedLooked: lambda term, event, now: term._ended.looked(event),
-    events.EffectFailed: TermEngine._effect_failed,
+    bus_answers.EffectFailed: TermEngine._effect_failed,
     events.Connected: TermEngine._connection_back,
     events.Disconnected: TermEngine._connection_lost,
 }

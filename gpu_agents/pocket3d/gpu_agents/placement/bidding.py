@@ -250,7 +250,7 @@ def wait_s(
     worker = device.worker_for(adapter.adapter_id, choice.variant)
     claim_mb = claims(device, adapter, choice, bidder.estimates, size_class).claim_mb
     left = {run.token: _left_s(bidder, run) for each in device.workers.values() for run in each.runs.values()}
-    ends = sorted({0.0, *left.values(), *(_idle_in(bidder, w, left) for w in device.workers.values())})
+    ends = sorted({*left.values(), *(_idle_in(bidder, w, left) for w in device.workers.values())})
     waited_for = device.ledger.waited_for()
     for at in ends:
         remaining = [token for token, end in left.items() if end > at]

@@ -20,7 +20,7 @@ COMMANDS: dict[str, Entry] = {
     "gateway": Entry("gateway.command", "Serve HTTP beside NATS: the page, REST, events."),
     "submit": Entry("submit.command", "Submit a job: pocket3d submit text_to_mesh text_prompt='a red chair'."),
     "chain": Entry("chain.command", "Run several jobs of which later ones take what earlier ones make."),
-    "watch": Entry("jobs.watch", "Follow jobs: their story and their progress."),
+    "watch": Entry("jobs.watch", "Follow jobs: their steps and their progress."),
     "status": Entry("jobs.status", "Show where a job stands."),
     "result": Entry("jobs.result", "Show a job's result, and write its files."),
     "cancel": Entry("jobs.cancel", "End jobs, queued or running."),

@@ -16,7 +16,7 @@ from ..exit_codes import Exit
 from ..terminal_text import printable
 from .errors import CliError, runs
 from .options import Target, connects, json_option
-from .output import megabytes, print_json, print_table, requirement
+from .output import megabytes, print_json, print_table, requirement_cell
 from .parameters import print_parameters
 
 
@@ -58,7 +58,7 @@ async def agents(target: Target, adapters: bool, as_json: bool) -> None:
                     a.agent_id,
                     o.adapter_id,
                     o.feature,
-                    requirement(o.vram_mb, o.variants),
+                    requirement_cell(o.vram_mb, o.variants),
                     "yes" if o.available else "no",
                     o.reason,
                 )

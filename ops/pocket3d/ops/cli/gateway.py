@@ -56,11 +56,13 @@ def command(
         tenant, _, right = new_token.partition(":")
         try:
             click.echo(make_token(tokens, tenant, right))
-        except (TokenError, OSError) as error:
-            raise CliError(str(error), Exit.USAGE) from error
+        except TokenError as error:
+            raise CliError(f"--new-token {new_token}: {error}; e.g. studio:submit", Exit.USAGE) from error
+        except OSError as error:
+            raise CliError(f"--tokens {tokens}: {error.strerror}", Exit.USAGE) from error
         return
     logging.configure(level=log_level, form=log_format, role="gateway")
-    stopping.die_with_parent()
+    supervised = stopping.die_with_parent()
     if tokens is not None:
         pairs = (f"tokens_file={tokens}", *pairs)
 
@@ -71,7 +73,8 @@ def command(
             parse_listen(listen),
             stopping.stop_on_signals(),
             pairs=pairs,
-            ready=lambda url: click.echo(f"ready {url}"),
+            # What a part of `up` prints is in a log that has one JSON object a line, this address among them.
+            ready=lambda url: None if supervised else click.echo(f"ready {url}"),
         )
 
     with explain_to_user():

@@ -13,6 +13,7 @@ import click
 
 from pocket3d.bus.client import Client, JobHandle
 from pocket3d.bus.port import Msg, Refused
+from pocket3d.contracts.api import Explanation
 from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.features import FEATURE_PATTERN
@@ -137,26 +138,33 @@ async def explain(job_id: str, target: Target, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    click.echo(printable(f"{job_id} {answer.status}: {answer.summary}"))
+    _print_explanation(job_id, answer, progress)
+
+
+def _print_explanation(job_id: str, answer: Explanation, progress: Progress | None) -> None:
+    """Why, how far it is, and which agents; columns that are empty are left out."""
+    # Of a job that has ended the summary says the status, too.
+    status = "" if answer.status in TERMINAL else f" {answer.status}"
+    click.echo(printable(f"{job_id}{status}: {answer.summary}"))
     if progress is not None:
         click.echo(f"{job_id} {describe(progress).strip()}")
-    if answer.reasons:
-        print_table(
-            ("AGENT", "DEVICE", "ADAPTER", "REASON", "NEED MB", "HAVE MB", "SHORT MB", ""),
-            [
-                (
-                    r.agent_id,
-                    r.device,
-                    r.adapter_id and label(r.adapter_id, r.variant),
-                    r.code,
-                    r.need_mb,
-                    r.have_mb,
-                    r.short_mb,
-                    r.message,
-                )
-                for r in answer.reasons
-            ],
+    head = ("AGENT", "DEVICE", "ADAPTER", "REASON", "NEED MB", "HAVE MB", "SHORT MB", "MESSAGE")
+    rows = [
+        (
+            r.agent_id,
+            r.device,
+            r.adapter_id and label(r.adapter_id, r.variant),
+            r.code,
+            r.need_mb,
+            r.have_mb,
+            r.short_mb,
+            r.message,
         )
+        for r in answer.reasons
+    ]
+    shown = [column for column in range(len(head)) if any(row[column] is not None for row in rows)]
+    if rows:
+        print_table([head[column] for column in shown], [[row[column] for column in shown] for row in rows])
 
 
 def _since(context: click.Context, option: click.Parameter, text: str | None) -> str | None:

@@ -60,6 +60,12 @@ def requirement(vram_mb: int, variants: Sequence[Variant]) -> str | None:
     return megabytes(vram_mb) if vram_mb else None
 
 
+def requirement_cell(vram_mb: int, variants: Sequence[Variant]) -> str | None:
+    """For a list: what an adapter needs, of one with several variants the least and the most."""
+    least, most = (bound((each.vram_mb for each in variants), default=vram_mb) for bound in (min, max))
+    return requirement(least, ()) if least == most else f"{megabytes(least)} to {megabytes(most)}"
+
+
 def size(count: int) -> str:
     """Bytes as people say it."""
     if count >= 1_000_000:
@@ -101,6 +107,7 @@ def print_result(result: Result) -> None:
             ("feature", result.feature),
             ("status", result.status),
             ("error", _error(result.error)),
+            ("cached", None if result.cached_from is None else f"it is the result of job {result.cached_from}"),
             ("attempts", result.attempt or None),
             ("agent", result.agent_id),
             ("device", result.device),

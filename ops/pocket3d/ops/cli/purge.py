@@ -44,8 +44,8 @@ _AT_A_TIME = 16
     show_default=True,
     help="Remove what ended so long ago or before a time: 30m, 2h, 7d, 0s, 2026-11-28T12:00:00Z.",
 )
-@click.option("--jobs", is_flag=True, help="Remove ended jobs: their files, results, stories and dead letters.")
-@click.option("--files", is_flag=True, help="Remove the files of ended jobs; results and stories stay.")
+@click.option("--jobs", is_flag=True, help="Remove ended jobs: their files, results, histories and dead letters.")
+@click.option("--files", is_flag=True, help="Remove the files of ended jobs; results and histories stay.")
 @click.option("--environments", is_flag=True, help="Remove the folders of models that no models.yaml here names.")
 @click.option("--models", type=FILE, envvar="POCKET3D_MODELS", help="Keep the environments that this file names.")
 @click.option("--yes", is_flag=True, help="Remove it. Without this everything is only listed.")

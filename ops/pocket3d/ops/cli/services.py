@@ -110,8 +110,8 @@ def _gateway_port(given: int | None) -> int | None:
     """The port for the gateway: what was given, else the usual one or a free one; None where its packages are not."""
     if not can_serve():
         if given is not None:
-            raise CliError("HTTP needs the extra gateway: pip install 'pocket3d-studio[gateway]'", Exit.USAGE)
-        log.info("no page and no HTTP: the extra gateway is not installed (pip install 'pocket3d-studio[gateway]')")
+            raise CliError("HTTP needs the extra gateway: in a checkout, pip install '.[gateway]'", Exit.USAGE)
+        log.info("no page and no HTTP: the extra gateway is not installed (in a checkout, pip install '.[gateway]')")
         return None
     if given:
         if not is_free(given):

@@ -10,6 +10,7 @@ from litestar import Request, Router, get, post
 from litestar.params import FromPath
 
 from pocket3d.bus.client.api_calls import call
+from pocket3d.bus.client.errors import NoLeader
 from pocket3d.contracts.api import (
     AgentList,
     ControlAnswer,
@@ -45,7 +46,17 @@ def fleet_router(session: Session) -> Router:
         if not AGENT_ID_PATTERN.fullmatch(agent_id):
             raise HttpError(400, f"{agent_id[:80]!r} is not an agent id", "agent_id")
         client = session.client
-        return await call(client.bus, client.subjects.agent_control(agent_id, verb), request, ControlAnswer, _CONTROL_S)
+        subject = client.subjects.agent_control(agent_id, verb)
+        try:
+            return await call(client.bus, subject, request, ControlAnswer, _CONTROL_S)
+        except NoLeader as error:
+            raise await silent(agent_id) from error
+
+    async def silent(agent_id: str) -> HttpError:
+        fleet = await session.jobs.api("agents", EmptyRequest(), AgentList)
+        known = sorted(agent.agent_id for agent in fleet.agents)
+        there = f"connected: {', '.join(known)}" if known else "none is connected"
+        return HttpError(404, f"no agent {agent_id!r} answers; {there}", "agent_id")
 
     async def load_order(agent_id: str, request: Request[Any, Any, Any]) -> LoadRequest:
         order = await read_struct(request, LoadOrder, session.settings.request_max_bytes)

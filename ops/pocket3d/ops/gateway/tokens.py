@@ -83,14 +83,18 @@ def read_tokens(text: str) -> Tokens:
         if not _DIGEST.fullmatch(digest):
             # Without the word itself: it may be a token that somebody forgot to hash.
             raise TokenError(f"line {number}: the first word is no SHA-256; `pocket3d gateway --new-token` writes one")
-        if not TENANT_PATTERN.fullmatch(tenant):
-            raise TokenError(f"line {number}: tenant {tenant[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _, . and -")
-        if right not in RIGHTS:
-            raise TokenError(f"line {number}: right {right[:80]!r}: want read, submit or admin")
+        if wrong := _wrong(tenant, right):
+            raise TokenError(f"line {number}: {wrong}")
         tokens.append(Token(digest, tenant, right))
     if not tokens:
         raise TokenError("it has no token; `pocket3d gateway --new-token` writes one")
     return Tokens(tokens)
+
+
+def _wrong(tenant: str, right: str) -> str | None:
+    if not TENANT_PATTERN.fullmatch(tenant):
+        return f"tenant {tenant[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _, . and -"
+    return None if right in RIGHTS else f"right {right[:80]!r}: want read, submit or admin"
 
 
 def token_line(token: str, tenant: str, right: str) -> str:
@@ -99,9 +103,9 @@ def token_line(token: str, tenant: str, right: str) -> str:
     Raises:
         TokenError: no tenant, or no right.
     """
-    line = f"{hashlib.sha256(token.encode()).hexdigest()} {tenant} {right}"
-    read_tokens(line)
-    return line
+    if wrong := _wrong(tenant, right):
+        raise TokenError(wrong)
+    return f"{hashlib.sha256(token.encode()).hexdigest()} {tenant} {right}"
 
 
 def bearer(authorization: str | None, query_token: str | None) -> str | None:

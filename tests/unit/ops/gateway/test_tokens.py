@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pocket3d.ops.cli import cli
 from pocket3d.ops.gateway.tokens import Caller, TokenError, bearer, read_tokens, token_line
 
 ALICE = hashlib.sha256(b"alice").hexdigest()
@@ -37,8 +40,30 @@ def test_a_wrong_line_is_named_without_its_token(line: str, why: str) -> None:
     assert "alice" not in str(told.value)
 
 
+def test_a_wrong_line_is_named_by_its_number() -> None:
+    with pytest.raises(TokenError, match=r"^line 3: right 'write'"):
+        read_tokens(f"# ours\n{ALICE} studio submit\n{BOB} lab write\n")
+
+
+@pytest.mark.parametrize(("tenant", "right"), [("st*dio", "read"), ("studio", "write"), ("a b", "read")])
+def test_no_line_is_written_that_cannot_be_read(tenant: str, right: str) -> None:
+    with pytest.raises(TokenError):
+        token_line("secret", tenant, right)
+
+
 def test_a_written_line_is_read_again() -> None:
     assert read_tokens(token_line("secret", "studio", "admin")).caller("secret") is not None
+
+
+@pytest.mark.parametrize(
+    ("pair", "why"),
+    [("studio:write", "right 'write': want read"), ("studio", "right '': want read"), (":read", "tenant '': want 1")],
+)
+def test_a_token_to_make_is_named_as_it_was_typed(tmp_path: Path, pair: str, why: str) -> None:
+    told = CliRunner().invoke(cli, ["gateway", "--tokens", str(tmp_path / "t.txt"), "--new-token", pair])
+    assert told.exit_code == 2
+    assert f"--new-token {pair}: {why}" in told.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rights_hold_those_before_them_and_tenants_see_their_own() -> None:

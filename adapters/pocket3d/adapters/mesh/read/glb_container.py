@@ -12,6 +12,10 @@ from .limits import MIB, Refused
 
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 _MAX_JSON_BYTES = 32 * MIB
+#: Of objects and lists in one another; what programs note for themselves is rarely ten deep.
+_MAX_DEPTH = 100
+#: What is in these is a program's own.
+_OWN = ("extras", "extensions")
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -43,13 +47,37 @@ def look_into(data: bytes) -> tuple[dict[str, Any], memoryview]:
             binary = memoryview(data)[start + 8 : start + 8 + size]
             break
         start += 8 + size
+    return decoded(data[20 : 20 + json_length]), binary
+
+
+def decoded(text: bytes) -> dict[str, Any]:
+    """The JSON of a document. What is null in it is not there: glTF has no nulls, and some exporters write them.
+
+    Raises:
+        Refused: no JSON, no object, or nested deeper than those who copy it could follow.
+    """
     try:
-        document = msgspec.json.decode(data[20 : 20 + json_length])
+        document = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"its JSON is broken: {error}") from error
     if not isinstance(document, dict):
         raise Refused("its JSON is no object")
-    return document, binary
+    # Each with whether it is a program's own, of which nobody knows what null means there.
+    level: list[tuple[Any, bool]] = [(document, False)]
+    for _ in range(_MAX_DEPTH):
+        following: list[tuple[Any, bool]] = []
+        for each, own in level:
+            if isinstance(each, list):
+                following += [(value, own) for value in each if isinstance(value, (dict, list))]
+                continue
+            if not own:
+                for key in [key for key, value in each.items() if value is None]:
+                    del each[key]
+            following += [(value, own or key in _OWN) for key, value in each.items() if isinstance(value, (dict, list))]
+        level = following
+        if not level:
+            return document
+    raise Refused(f"its JSON is nested deeper than {_MAX_DEPTH} levels")
 
 
 def pack(document: dict[str, Any], binary: bytes | bytearray) -> bytes:

@@ -12,11 +12,10 @@ import numpy.typing as npt
 
 from ..image_input import open_image
 from .glb_arrays import Arrays, inline
-from .glb_document import Document, Material, TextureInfo
+from .glb_document import Document, Material, Texture, TextureInfo
 from .glb_left_out import ELSEWHERE
-from .limits import Refused
+from .limits import MAX_IMAGES, Refused
 
-_MAX_IMAGES = 256
 #: Pixels of all images of a file together.
 _MAX_PIXELS = 200_000_000
 
@@ -58,22 +57,27 @@ class Surface:
     def __init__(self, document: Document, arrays: Arrays) -> None:
         #: What was left out, for people.
         self.ignored: list[str] = []
-        sources, self.images = self._images(document, arrays)
-        self.textures: list[dict[str, Any]] = []
-        for texture in document.textures:
-            webp = texture.extensions.get("EXT_texture_webp")
-            source = webp.get("source") if isinstance(webp, dict) else texture.source
-            # One without a readable image has no source.
-            self.textures.append({"source": sources[source]} if source in sources else {})
+        read = [_source(texture) for texture in document.textures]
+        sources, self.images = self._images(document, arrays, set(read))
+        # One without a readable image has no source.
+        self.textures: list[dict[str, Any]] = [{"source": sources[each]} if each in sources else {} for each in read]
+        further = {name for each in document.textures if _source(each) is None for name in each.extensions}
+        self.ignored += [
+            f"pictures of {name[:60]}, which is not read: export them as PNG, JPEG or WebP" for name in sorted(further)
+        ]
         #: For each material the place of its textures; the first of them decides, others must lie alike.
         self.mappings = [self._mapping(material) for material in document.materials]
         self.materials = msgspec.to_builtins(document.materials)
 
-    def _images(self, document: Document, arrays: Arrays) -> tuple[dict[Any, int], list[dict[str, Any]]]:
-        """The images that lie inside, and their new numbers."""
-        if len(document.images) > _MAX_IMAGES:
-            raise Refused(f"{len(document.images)} images, at most {_MAX_IMAGES} are taken")
-        sources: dict[Any, int] = {}
+    def _images(
+        self, document: Document, arrays: Arrays, read: set[Any]
+    ) -> tuple[dict[int | None, int], list[dict[str, Any]]]:
+        """The images that lie inside and that a texture is read with, and their new numbers. In what form others are,
+        such as those that a texture has another picture for, is nobody's matter.
+        """
+        if len(document.images) > MAX_IMAGES:
+            raise Refused(f"{len(document.images):,} images, at most {MAX_IMAGES} are taken")
+        sources: dict[int | None, int] = {}
         kept: list[dict[str, Any]] = []
         pixels = 0
         for index, image in enumerate(document.images):
@@ -87,6 +91,8 @@ class Surface:
                 # One that has neither was left out before.
                 if image.uri is not None:
                     self.ignored.append(f"image {image.uri[:80]!r}: only the GLB file itself is read")
+                continue
+            if index not in read:
                 continue
             try:
                 width, height = open_image(data).size
@@ -116,6 +122,15 @@ class Surface:
                 setattr(owner, key, None)
             info.texCoord, info.extensions = 0, None
         return found or Mapping()
+
+
+def _source(texture: Texture) -> int | None:
+    """The number of the image with which a texture is read."""
+    webp = texture.extensions.get("EXT_texture_webp")
+    if not isinstance(webp, dict):
+        return texture.source
+    source = webp.get("source")
+    return source if isinstance(source, int) else None
 
 
 def place_of(material: Material) -> Mapping:

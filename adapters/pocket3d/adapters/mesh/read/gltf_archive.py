@@ -7,6 +7,7 @@ a folder. What is not there stays as it is named, and is judged as in any GLB.
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,13 +15,22 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
-
 from .glb_arrays import inline
-from .glb_container import pack
-from .limits import MeshLimits, Refused
+from .glb_container import decoded, pack
+from .limits import MeshLimits, Refused, bring_along
+
+try:
+    from lzma import LZMAError
+except ImportError:
+    # This Python was built without it.
+    LZMAError = zlib.error  # type: ignore[misc, assignment]
 
 _MAX_ENTRIES = 2_000
+#: What `zipfile` raises: of its own, of what unpacks, and of names and offsets that it does not judge.
+_BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError, OSError),
+    *(ValueError, LookupError, OverflowError, struct.error),
+)
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"\xabKTX": "image/ktx2"}
 #: What a zip may hold, by suffix, the best first.
 _MESHES = ("gltf", "glb", "vrm", "fbx", "dae", "obj", "ply", "stl", "off", "3ds")
@@ -49,7 +59,9 @@ def open_archive(data: bytes, limits: MeshLimits) -> dict[str, bytes]:
                 if len(content) > entry.file_size:
                     raise Refused(f"{entry.filename[:80]!r} unpacks to more than it announces")
                 files[str(PurePosixPath(entry.filename.replace("\\", "/")))] = content
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except Refused:
+        raise
+    except _BROKEN_ZIP as error:
         raise Refused(f"the zip is broken: {error}") from error
     return files
 
@@ -81,14 +93,9 @@ def glb_of(text: bytes, files: Mapping[str, bytes], folder: str) -> bytes:
     Raises:
         Refused: no glTF.
     """
+    document = decoded(text)
     try:
-        document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"its JSON is broken: {error}") from error
-    if not isinstance(document, dict):
-        raise Refused("its JSON is no object")
-    try:
-        binary = _joined(document, files, folder)
+        binary = _joined(document, _Beside(files, folder))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         if isinstance(error, Refused):
             raise
@@ -96,12 +103,12 @@ def glb_of(text: bytes, files: Mapping[str, bytes], folder: str) -> bytes:
     return pack(document, binary)
 
 
-def _joined(document: dict[str, Any], files: Mapping[str, bytes], folder: str) -> bytes:
+def _joined(document: dict[str, Any], beside: _Beside) -> bytes:
     data = bytearray()
     starts = []
     for index, buffer in enumerate(document.get("buffers") or []):
         uri = buffer.pop("uri", None)
-        content = b"" if uri is None else _content(uri, files, folder, f"buffer {index}")
+        content = b"" if uri is None else beside.content(uri, f"buffer {index}")
         length = buffer["byteLength"]
         if uri is not None and len(content) < length:
             raise Refused(f"buffer {index} announces {length:,} bytes, {len(content):,} are there")
@@ -115,10 +122,10 @@ def _joined(document: dict[str, Any], files: Mapping[str, bytes], folder: str) -
                 _shift(packed, starts)
     for image in document.get("images") or []:
         uri = image.get("uri")
-        path = None if uri is None or uri.startswith("data:") else _found(files, _path(uri, folder))
+        path = None if uri is None or uri.startswith("data:") else beside.found(uri)
         if path is None:
             continue
-        content = files[path]
+        content = beside.files[path]
         del image["uri"]
         kind = next((kind for start, kind in _KINDS.items() if content.startswith(start)), "image/png")
         views = document.setdefault("bufferViews", [])
@@ -136,27 +143,40 @@ def _shift(view: dict[str, Any], starts: list[int]) -> None:
     view["buffer"] = 0
 
 
-def _content(uri: str, files: Mapping[str, bytes], folder: str, what: str) -> bytes:
-    if uri.startswith("data:"):
-        return inline(uri, what)
-    path = _found(files, _path(uri, folder))
-    if path is None:
-        raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; give the .gltf and its files as one zip")
-    return files[path]
+class _Beside:
+    """The files among which a document in a folder looks up its addresses."""
+
+    def __init__(self, files: Mapping[str, bytes], folder: str) -> None:
+        self.files = files
+        self._folder = folder
+        #: Paths by what they are in small letters, as Windows has them; None where several are alike.
+        self._alike: dict[str, str | None] = {}
+        for path in files:
+            self._alike[path.lower()] = None if path.lower() in self._alike else path
+
+    def found(self, uri: str) -> str | None:
+        """The file of an address: by its path, or by its name where files came without their folders; decoded, or as
+        it is written.
+        """
+        paths = [_path(each, self._folder) for each in (unquote(uri), uri)]
+        wanted = [*paths, *(PurePosixPath(each).name for each in paths)]
+        exact = [each for each in wanted if each in self.files]
+        return next(iter(exact or filter(None, (self._alike.get(each.lower()) for each in wanted))), None)
+
+    def content(self, uri: str, what: str) -> bytes:
+        """The bytes of an address."""
+        if uri.startswith("data:"):
+            return inline(uri, what)
+        path = self.found(uri)
+        if path is None:
+            raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; {bring_along('.gltf')}")
+        return self.files[path]
 
 
-def _found(files: Mapping[str, bytes], path: str) -> str | None:
-    """The file of a path, or the one of its name where files came without their folders."""
-    if path in files:
-        return path
-    same = [each for each in files if "/" not in each and each == PurePosixPath(path).name]
-    return next(iter(same), None)
-
-
-def _path(uri: str, folder: str) -> str:
+def _path(address: str, folder: str) -> str:
     """The path of an address among the files, `..` resolved."""
     parts: list[str] = []
-    for part in PurePosixPath(folder, unquote(uri).replace("\\", "/")).parts:
+    for part in PurePosixPath(folder, address.replace("\\", "/")).parts:
         if part == "..":
             parts = parts[:-1]
         elif part not in (".", "/"):

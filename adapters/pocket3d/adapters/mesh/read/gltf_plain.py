@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .glb_arrays import DTYPES, FLOAT, WIDTHS, inline
 from .ktx2 import MAGIC, PACKAGE, can_decode, png_of_all
-from .limits import MeshLimits, Refused
+from .limits import MAX_IMAGES, MeshLimits, Refused
 
 _DRACO = "KHR_draco_mesh_compression"
 _MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
@@ -220,19 +220,20 @@ class _Document:
 
     def unpack_pictures(self) -> list[str]:
         """Decode pictures in KTX2 that a texture has no other picture for; those that cannot be read are left out."""
-        pictures = enumerate(map(self._picture, range(len(_list(self.raw, "images")))))
-        packed = {index: data for index, data in pictures if data.startswith(MAGIC)}
-        wanted: dict[int, None] = {}
+        images = _list(self.raw, "images")
+        if len(images) > MAX_IMAGES:
+            raise Refused(f"{len(images):,} images, at most {MAX_IMAGES} are taken")
+        packed: dict[int, bytes] = {}
         for texture in _list(self.raw, "textures"):
             basis = (texture.get("extensions") or {}).pop(_BASIS, {}).get("source")
-            if "source" not in texture and basis in packed:
-                texture["source"] = basis
-                wanted[basis] = None
-        if not wanted:
-            return []
+            source = texture.get("source", basis)
+            if source in range(len(images)) and source not in packed and (data := self._picture(source)):
+                packed[source] = data
+            if source in packed:
+                texture["source"] = source
         found: dict[int, bytes | str] = {}
-        if can_decode():
-            found = dict(zip(wanted, png_of_all([packed[index] for index in wanted]), strict=True))
+        if packed and can_decode():
+            found = dict(zip(packed, png_of_all(list(packed.values())), strict=True))
         told = []
         for index in packed:
             png = found.get(index, "")
@@ -243,21 +244,21 @@ class _Document:
             self.raw["images"][index] = {}
             if png:
                 told.append(f"the picture {str(image.get('name', index))[:60]!r} in KTX2: {png}")
-        if not found:
+        if packed and not found:
             told.append(
-                f"{len(wanted)} pictures in KTX2, which are read where {PACKAGE} is installed; export them as PNG,"
+                f"{len(packed)} pictures in KTX2, which are read where {PACKAGE} is installed; export them as PNG,"
                 " JPEG or WebP to keep them"
             )
         return told
 
     def _picture(self, index: int) -> bytes:
-        """The bytes of an image that is inside; empty for another one."""
-        image = self.raw["images"][index]
+        """The bytes of an image in KTX2 that is inside; empty for another one."""
+        image, data = self.raw["images"][index], b""
         if image.get("bufferView") is not None:
-            return self._view(image["bufferView"])
-        if str(image.get("uri", "")).startswith("data:"):
-            return inline(image["uri"], f"image {index}")
-        return b""
+            data = self._view(image["bufferView"])
+        elif str(image.get("uri", "")).startswith("data:"):
+            data = inline(image["uri"], f"image {index}")
+        return data if data.startswith(MAGIC) else b""
 
     def finished(self, undone: Collection[str]) -> tuple[dict[str, Any], bytes]:
         """The document without the extensions that were undone, and its one buffer."""

@@ -10,6 +10,8 @@ from typing import NamedTuple
 MIB = 1024 * 1024
 #: Beyond it squares of areas leave double precision.
 MAX_COORDINATE = 1e15
+#: Of one file.
+MAX_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,8 @@ class Checked(NamedTuple):
     origins: Mapping[str, tuple[int, int]] = MappingProxyType({})
     #: For the nodes of which a material states one, its base colour: linear, with alpha.
     factors: Mapping[str, Sequence[float]] = MappingProxyType({})
+
+
+def bring_along(suffix: str) -> str:
+    """What to do about a file that another one names and that is not there."""
+    return f"give the {suffix} and its files as one zip, or to mesh_conversion as mesh_file_paths"

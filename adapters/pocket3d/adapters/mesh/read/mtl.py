@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..image_input import check_readable, open_image, picture_formats, refusing
-from .limits import Refused
+from .limits import Refused, bring_along
 from .text_lines import plain_text
 
 _MAX_MATERIALS = 2_000
@@ -32,7 +32,7 @@ def looks_of(libraries: Sequence[str], files: Mapping[str, bytes]) -> tuple[dict
     for library in libraries:
         content = by_name.get(_last(library))
         if content is None:
-            ignored.append(f"material library {library[:80]!r}: only the OBJ file itself is read")
+            ignored.append(f"material library {library[:80]!r}: it did not come along; {bring_along('.obj')}")
             continue
         looks.update(_materials(content, by_name, ignored))
     return looks, ignored

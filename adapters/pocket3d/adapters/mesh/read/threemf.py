@@ -17,12 +17,14 @@ import numpy.typing as npt
 from ..srgb import from_srgb
 from ..threemf_file import UNITS
 from .found import Found, FoundPart
-from .limits import MeshLimits, Refused
+from .limits import MAX_COORDINATE, MeshLimits, Refused
 
 _CORE = "{http://schemas.microsoft.com/3dmanufacturing/core/2015/02}"
 _MATERIALS = "{http://schemas.microsoft.com/3dmanufacturing/material/2015/02}"
 _MAX_DEPTH = 20
 _MAX_PARTS = 2_000
+#: Objects that hold others and have no triangles count too: one that holds ten, each of which holds ten, and so on.
+_MAX_PLACED = 10 * _MAX_PARTS
 
 
 class _Group(NamedTuple):
@@ -63,22 +65,28 @@ def read_3mf(data: bytes, limits: MeshLimits) -> Found:
     Raises:
         Refused: broken, too large, or nothing in it is built.
     """
-    if b"<!DOCTYPE" in data[:65_536] or b"<!ENTITY" in data:
-        raise Refused("its XML has a document type, which is not read")
     try:
-        root = ElementTree.fromstring(data)
-        objects = _objects(root, limits)
-        parts: list[FoundPart] = []
+        root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_WithoutTypes()))
+        built = _Built(_objects(root, limits), limits)
         for item in root.iterfind(f"{_CORE}build/{_CORE}item"):
-            _place(item.attrib["objectid"], _matrix(item), objects, parts, 0, limits)
-    except (ElementTree.ParseError, KeyError, ValueError, TypeError) as error:
-        if isinstance(error, Refused):
-            raise
+            built.place(item.attrib["objectid"], _matrix(item))
+        unit = _unit(root)
+    except Refused:
+        raise
+    except (ElementTree.ParseError, KeyError, ValueError, TypeError, OverflowError) as error:
         raise Refused(f"its model is broken: {type(error).__name__}: {str(error)[:200]}") from error
-    if not parts:
+    if not built.parts:
         raise Refused("no surface: nothing in it is built of triangles")
     needed = root.attrib.get("requiredextensions")
-    return Found(parts, (f"the extensions {needed[:80]!r} of 3MF",) if needed else (), _unit(root))
+    return Found(built.parts, (f"the extensions {needed[:80]!r} of 3MF",) if needed else (), unit)
+
+
+class _WithoutTypes(ElementTree.TreeBuilder):
+    """Builds the tree of an XML file, of whatever encoding, that has no document type."""
+
+    def doctype(self, *_: object) -> None:
+        """Called at the beginning of one, before its entities and defaults."""
+        raise Refused("its XML has a document type, which is not read")
 
 
 def _unit(root: Any) -> float:
@@ -171,7 +179,10 @@ def _matrix(element: Any) -> npt.NDArray[np.float64]:
     text = element.attrib.get("transform")
     if text is None:
         return np.eye(4)[:, :3]
-    return np.array([float(each) for each in text.split()]).reshape(4, 3)
+    matrix = np.array([float(each) for each in text.split()]).reshape(4, 3)
+    if not np.abs(matrix).max() <= MAX_COORDINATE:
+        raise ValueError(f"a transform with numbers beyond {MAX_COORDINATE:g}")
+    return matrix
 
 
 def _colour(text: str) -> tuple[float, ...]:
@@ -181,22 +192,32 @@ def _colour(text: str) -> tuple[float, ...]:
     return tuple(each / 255 for each in bytes.fromhex(text[1:].ljust(8, "f")))
 
 
-def _place(
-    identity: str,
-    matrix: npt.NDArray[np.float64],
-    objects: Mapping[str, _Object],
-    parts: list[FoundPart],
-    depth: int,
-    limits: MeshLimits,
-) -> None:
-    if depth > _MAX_DEPTH or len(parts) >= _MAX_PARTS:
-        raise Refused(f"more than {_MAX_PARTS:,} parts, or objects within one another more than {_MAX_DEPTH} deep")
-    found = objects[identity]
-    if len(found.faces):
-        vertices = found.vertices @ matrix[:3] + matrix[3]
-        faces = found.faces if np.linalg.det(matrix[:3]) >= 0 else found.faces[:, ::-1]
-        parts.append(FoundPart(found.name, vertices, faces, colours=found.colours, look=found.look))
-        limits.check_counts(sum(len(each.vertices) for each in parts), sum(len(each.faces) for each in parts))
-    for inner, placed in found.components:
-        whole = np.concatenate([placed[:3] @ matrix[:3], placed[3:] @ matrix[:3] + matrix[3]])
-        _place(inner, whole, objects, parts, depth + 1, limits)
+class _Built:
+    """What a file builds of its objects."""
+
+    def __init__(self, objects: Mapping[str, _Object], limits: MeshLimits) -> None:
+        self.parts: list[FoundPart] = []
+        self._objects = objects
+        self._limits = limits
+        self._vertices = self._faces = 0
+        #: Objects so far, with those that only hold others.
+        self._placed = 0
+
+    def place(self, identity: str, matrix: npt.NDArray[np.float64], depth: int = 0) -> None:
+        """Put an object, with all inside it, where a (4, 3) has it."""
+        self._placed += 1
+        if depth > _MAX_DEPTH or len(self.parts) >= _MAX_PARTS or self._placed > _MAX_PLACED:
+            raise Refused(f"more than {_MAX_PARTS:,} parts, or objects within one another more than {_MAX_DEPTH} deep")
+        found = self._objects[identity]
+        # What leaves the numbers is refused with the scene.
+        with np.errstate(all="ignore"):
+            if len(found.faces):
+                self._vertices += len(found.vertices)
+                self._faces += len(found.faces)
+                self._limits.check_counts(self._vertices, self._faces)
+                vertices = found.vertices @ matrix[:3] + matrix[3]
+                faces = found.faces if np.linalg.det(matrix[:3]) >= 0 else found.faces[:, ::-1]
+                self.parts.append(FoundPart(found.name, vertices, faces, colours=found.colours, look=found.look))
+            for inner, placed in found.components:
+                whole = np.concatenate([placed[:3] @ matrix[:3], placed[3:] @ matrix[:3] + matrix[3]])
+                self.place(inner, whole, depth + 1)

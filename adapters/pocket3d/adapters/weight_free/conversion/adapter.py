@@ -70,13 +70,14 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.beside import files_beside, together
 
-        mesh, beside = self._mesh_path(inputs), files_beside(inputs.get("mesh_file_paths"))
+        mesh = self._mesh_path(inputs)
+        beside = files_beside(inputs.get("mesh_file_paths"), mesh)
         if not beside:
-            return self._converted(inputs, mesh)
+            return self._converted(inputs, mesh, mesh)
         with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
-            return self._converted(inputs, together(mesh, beside, Path(folder)))
+            return self._converted(inputs, mesh, together(mesh, beside, Path(folder)))
 
-    def _converted(self, inputs: dict[str, Any], source: Path) -> dict[str, Any]:
+    def _converted(self, inputs: dict[str, Any], mesh: Path, source: Path) -> dict[str, Any]:
         import numpy as np
 
         from ...mesh.glb_copy import reads_alike
@@ -122,8 +123,8 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
             check_surface(surface, surface_of(written, output_format), target)
         facts = {
             "model": "trimesh",
-            "input_mesh": source.name,
-            "input_format": source.suffix.lower()[1:],
+            "input_mesh": mesh.name,
+            "input_format": mesh.suffix.lower()[1:],
             "input_statistics": before,
             "merged_vertices": gone,
             "matrix": [[round(float(each), 9) for each in row] for row in matrix],

@@ -119,7 +119,13 @@ async def _named(adapter_id: str, models: Path | None) -> ConfiguredAdapter:
     from ...installer.known_adapters import known_adapters
     from .known import find
 
-    known = find(adapter_id, await known_adapters(models))
+    module = adapter_id.replace("-", "_")
+    known = find(
+        adapter_id,
+        await known_adapters(models),
+        "install its package, name it in a models.yaml (--models), or check its class: "
+        f"`pocket3d adapters check {module}.adapter:CLASS --path FOLDER`",
+    )
     if known.source == "recipe":
         raise CliError(known.reason or "it is not configured", hint="and then check it with that models.yaml: --models")
     return known.adapter

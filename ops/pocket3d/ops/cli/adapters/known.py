@@ -14,7 +14,7 @@ from ...exit_codes import Exit
 from ...installer.known_adapters import KnownAdapter, known_adapters
 from ..errors import CliError, runs
 from ..options import commercial_option, json_option, models_option
-from ..output import licence_cells, licence_fields, print_fields, print_table, requirement
+from ..output import licence_cells, licence_fields, print_fields, print_table, requirement, requirement_cell
 from ..parameters import print_parameters
 
 
@@ -37,15 +37,18 @@ async def list_known(models: Path | None, commercial_only: bool, as_json: bool) 
     rows: list[tuple[Any, ...]] = []
     for each in found:
         about = each.about
-        needs = requirement(about.vram_mb, about.variants)
+        needs = requirement_cell(about.vram_mb, about.variants)
         state = "yes" if each.available else "no"
         terms = licence_cells(about.license, each.source)
         rows.append((each.adapter_id, about.feature, needs, " ".join(about.devices), each.source, state, *terms))
     head = ("ADAPTER", "FEATURE", "VRAM", "DEVICES", "SOURCE", "AVAILABLE", "COMMERCIAL", "TERRITORY", "LICENCE")
     print_table(head, rows)
     for each in found:
-        if each.reason:
+        if each.reason and each.source != "recipe":
             click.echo(f"{each.adapter_id}: {each.reason}")
+    if recipes := sum(each.source == "recipe" for each in found):
+        told = "1 of them is" if recipes == 1 else f"{recipes} of them are"
+        click.echo(f"{told} not configured: `pocket3d adapters install ADAPTER` prepares one by its recipe")
 
 
 @click.command("show")
@@ -83,8 +86,8 @@ async def show(adapter_id: str, models: Path | None, as_json: bool) -> None:
     print_parameters(about.parameters)
 
 
-def find(adapter_id: str, known: list[KnownAdapter]) -> KnownAdapter:
-    """The one of that id.
+def find(adapter_id: str, known: list[KnownAdapter], otherwise: str = "`pocket3d adapters` lists them") -> KnownAdapter:
+    """The one of that id. `otherwise` is what to do where there is none, nor one of a similar name.
 
     Raises:
         CliError: there is none.
@@ -93,5 +96,5 @@ def find(adapter_id: str, known: list[KnownAdapter]) -> KnownAdapter:
         if each.adapter_id == adapter_id:
             return each
     near = difflib.get_close_matches(adapter_id, [each.adapter_id for each in known], n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`pocket3d adapters` lists them"
+    hint = f"did you mean {' or '.join(near)}?" if near else otherwise
     raise CliError(f"no adapter {adapter_id!r} is known here", Exit.USAGE, hint=hint)

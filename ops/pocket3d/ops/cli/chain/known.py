@@ -47,7 +47,7 @@ async def status(chain_id: str | None, target: Target, limit: int, as_json: bool
         (each.chain_id, each.status, f"{each.fraction:.0%}", each.tenant, each.submitted_at, len(each.steps))
         for each in page.chains
     ]
-    print_table(("chain", "status", "done", "tenant", "submitted", "steps"), rows)
+    print_table(("CHAIN", "STATUS", "DONE", "TENANT", "SUBMITTED", "STEPS"), rows)
 
 
 @click.command("cancel")

@@ -114,4 +114,4 @@ def print_ready() -> None:
         chain = read_chain_file(ready_chains.text_of(name), name)
         inputs = " ".join(f"{each.name}=..." if each.required else f"[{each.name}=...]" for each in chain.inputs)
         rows.append((name, inputs, " -> ".join(step["feature"] for step in chain.steps)))
-    print_table(("chain", "inputs", "steps"), rows)
+    print_table(("CHAIN", "INPUTS", "STEPS"), rows)

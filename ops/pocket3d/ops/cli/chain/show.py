@@ -29,7 +29,7 @@ def print_chain(status: ChainStatus) -> None:
         ]
     )
     rows = [(step.name, step.feature, step.status, step.job_id, _note(step)) for step in status.steps]
-    print_table(("step", "feature", "status", "job", "note"), rows)
+    print_table(("STEP", "FEATURE", "STATUS", "JOB", "NOTE"), rows)
 
 
 def _ends(status: ChainStatus) -> bool:
@@ -38,7 +38,8 @@ def _ends(status: ChainStatus) -> bool:
 
 def _note(step: StepStatus) -> str:
     if step.error is not None:
-        return f"{step.error.code}: {step.error.message}"
+        code = "" if step.error.code == step.status else f"{step.error.code}: "
+        return f"{code}{step.error.message}"
     if step.status == "running":
         done = "" if step.fraction is None else f"{step.fraction:.0%} "
         return f"{done}{step.stage or ''} on {step.agent_id}".strip()

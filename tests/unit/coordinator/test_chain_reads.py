@@ -121,7 +121,8 @@ async def test_lists_of_groups_are_read_one_after_the_other(bus: CountingBus) ->
     for number in range(3):
         await store_request(bus, SUBJECTS, "group", GroupRequest(group_id=f"g{number}", jobs=[job("j", 0)]))
     core = Desk().engine.core
-    term: Any = SimpleNamespace(chains=SimpleNamespace(engine=ChainEngine()), engine=SimpleNamespace(core=core))
+    chains = SimpleNamespace(engine=ChainEngine(), listing=asyncio.Lock())
+    term: Any = SimpleNamespace(chains=chains, engine=SimpleNamespace(core=core))
     api = ChainApi(bus, SUBJECTS, term, lambda: Now(0.0, 1.8e9))
     handler = next(each.handler for each in api.endpoints() if each.name == "group_list")
     asked = Msg("", encode(ChainListRequest()), {}, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
@@ -86,8 +85,6 @@ class ChainApi:
         self._subjects = subjects
         self._term = term
         self._clock = clock
-        #: Of lists: each reads what was submitted, which may be a megabyte for each line.
-        self._turn = asyncio.Lock()
 
     def endpoints(self) -> list[ChainEndpoint]:
         """What to register beside the endpoints of jobs."""
@@ -324,7 +321,7 @@ class ChainApi:
             found.append(each)
             return True
 
-        async with self._turn:
+        async with self._term.chains.listing:
             position = await read_page(self._bus, self._subjects, kind, before, take)
         page: list[ChainStatus | GroupStatus] = []
         room = room_of(self._bus)

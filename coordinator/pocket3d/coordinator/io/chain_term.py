@@ -81,6 +81,8 @@ class ChainTerm:
         #: Of reading a request.
         self._turn = asyncio.Lock()
         self._reads = asyncio.Semaphore(_READS)
+        #: Of lists: each reads what was submitted, which may be a megabyte for each line.
+        self.listing = asyncio.Lock()
         self._sizes = InputSizes(bus, subjects)
         self._closed = False
 

@@ -128,7 +128,7 @@ async def command(
     \b
     KEY=VALUE    typed by the adapters' parameters, else a text
     KEY:=JSON    any JSON value
-    KEY=@FILE    a file of this machine; *_path=FILE needs no @
+    KEY=@FILE    a file of this machine; *_path=FILE needs no @; *_paths=FILE once for each
     KEY=@JOB     the file that a job makes, once it has; KEY=@JOB/NAME one of several
 
     \b

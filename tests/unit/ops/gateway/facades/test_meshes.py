@@ -123,5 +123,12 @@ def test_a_list_takes_a_jobs_event_for_its_end() -> None:
     assert (shown["status"], shown["progress"], shown["completed_at"]) == ("completed", 100, 1795839769)
 
 
+def test_a_time_that_is_none_costs_its_mesh_the_time_alone() -> None:
+    shown = meshes.listed(status("succeeded", at="yesterday", submitted_at="9999-99-99T00:00:00Z"))
+    assert (shown["status"], shown["created_at"], shown["completed_at"]) == ("completed", 0, None)
+    ended = Result(job_id="mesh_1", feature="image_to_mesh", status="failed", timings=Timings(finished_at="x"))
+    assert meshes.answer(status("failed"), ended)["completed_at"] is None
+
+
 def test_errors_are_as_fastapi_tells_them() -> None:
     assert msgspec.json.decode(meshes.error(Told(404, "Mesh not found", None, {}))) == {"detail": "Mesh not found"}

@@ -208,6 +208,20 @@ def test_several_runs_that_are_refused_between_two_looks_lengthen_the_pause_once
     assert until_look(several) == until_look(one)
 
 
+@pytest.mark.parametrize(("answer", "pause"), [("stored", 60), ("lost", 120)])
+def test_a_stored_result_ends_that_pauses_after_refusals_grow(answer: str, pause: float) -> None:
+    """Only a result proves that what looks well is well."""
+    rig = quick()
+    rig.tell(events.UploadFailed(finish(rig), "may not publish", refused=True))
+    assert until_look(rig) == 60
+    rig.tell(events.StorageChecked())
+    token = finish(rig)
+    rig.tell(events.OutputsUploaded(token, (artifact(token),)))
+    rig.tell(events.ResultStored(token) if answer == "stored" else events.ResultUnknown(token, "timeout"))
+    rig.tell(events.UploadFailed(finish(rig), "may not publish", refused=True))
+    assert until_look(rig) == pause
+
+
 def test_files_that_cannot_be_stored_in_time_fail_with_the_last_reason() -> None:
     rig = AgentRig(upload_s=30)
     token = finish(rig)

@@ -59,6 +59,19 @@ def test_a_value_gets_its_type(word: str, expected: Any) -> None:
     assert type(value) is type(expected)
 
 
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(levels):
+        schema = {"anyOf": [schema]}
+    return {"properties": {"seed": schema}}
+
+
+@pytest.mark.parametrize(("levels", "value"), [(0, 7), (4, 7), (5, "7")])
+def test_a_type_is_found_four_levels_deep(levels: int, value: Any) -> None:
+    """Schemas that refer to themselves have no end."""
+    assert parse_inputs(["seed=7"], [nested(levels)]) == {"seed": value}
+
+
 def test_without_a_schema_everything_is_text() -> None:
     assert parse_inputs(["seed=7"]) == {"seed": "7"}
     assert parse_inputs(["seed=7"], [None]) == {"seed": "7"}

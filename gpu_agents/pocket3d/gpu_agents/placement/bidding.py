@@ -254,8 +254,7 @@ def wait_s(
     waited_for = device.ledger.waited_for()
     for at in ends:
         remaining = [token for token, end in left.items() if end > at]
-        own = sum(1 for token in remaining if worker is not None and token in worker.runs)
-        slots = (worker.capacity if worker else max(1, adapter.max_concurrent)) - own
+        slots = 1 if worker is None else worker.capacity - sum(token in worker.runs for token in remaining)
         without = [
             w.worker_id
             for w in device.workers.values()

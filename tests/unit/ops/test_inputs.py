@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pocket3d.ops.inputs import InputError, LocalFile, local_files, parse_inputs, with_results
+from pocket3d.ops.inputs import InputError, LocalFile, local_files, parse_inputs, with_files, with_results
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -151,6 +151,19 @@ def test_json_that_is_too_deep_is_no_input_and_is_not_repeated() -> None:
     with pytest.raises(InputError, match="is not JSON") as raised:
         parse_inputs(["a:=" + "[" * 200_000])
     assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize(("length", "shown"), [(200, "x" * 200), (201, "x" * 197 + "...")])
+def test_a_long_word_is_shown_up_to_two_hundred_characters(length: int, shown: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_inputs(["x" * length])
+    assert str(raised.value).startswith(f"'{shown}' is no input: ")
+
+
+def test_files_are_replaced_wherever_they_stand_in_a_value() -> None:
+    value = [LocalFile(Path("a.png")), [LocalFile(Path("b.png")), 7], "c.png"]
+    assert with_files(value, lambda path: f"<{path}>") == ["<a.png>", ["<b.png>", 7], "c.png"]
+    assert with_files(LocalFile(Path("a.png")), str) == "a.png"
 
 
 def as_given(*words: str, there: tuple[str, ...] = ()) -> dict[str, Any]:

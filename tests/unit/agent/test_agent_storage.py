@@ -143,6 +143,14 @@ def test_a_look_that_a_reconnect_overtook_counts_for_nothing() -> None:
     assert of(rig.tell(events.Connected()), effects.CheckStorage)
 
 
+def test_a_look_that_was_cut_off_is_made_again_though_nobody_saw_the_connection_break() -> None:
+    rig = AgentRig()
+    rig.tell(events.Disconnected())
+    rig.tell(events.Connected())
+    assert only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    assert rig.engine.core.storage.problem is None
+
+
 def test_a_look_that_the_server_forbids_is_made_again_at_the_next_connection_or_much_later() -> None:
     """Each would be a violation in the server's log, and a warning in ours."""
     rig = AgentRig(connected=False)

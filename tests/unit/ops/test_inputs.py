@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,17 @@ def nested(levels: int) -> dict[str, Any]:
     return {"properties": {"seed": schema}}
 
 
+def referred(levels: int) -> dict[str, Any]:
+    schemas: list[dict[str, Any]] = [{"$ref": f"#/$defs/d{level + 1}"} for level in range(levels)]
+    definitions = {f"d{level}": schema for level, schema in enumerate([*schemas, {"type": "integer"}])}
+    return {"properties": {"seed": definitions["d0"]}, "$defs": definitions}
+
+
+@pytest.mark.parametrize("deep", [nested, referred])
 @pytest.mark.parametrize(("levels", "value"), [(0, 7), (4, 7), (5, "7")])
-def test_a_type_is_found_four_levels_deep(levels: int, value: Any) -> None:
+def test_a_type_is_found_four_levels_deep(deep: Callable[[int], dict[str, Any]], levels: int, value: Any) -> None:
     """Schemas that refer to themselves have no end."""
-    assert parse_inputs(["seed=7"], [nested(levels)]) == {"seed": value}
+    assert parse_inputs(["seed=7"], [deep(levels)]) == {"seed": value}
 
 
 def test_without_a_schema_everything_is_text() -> None:

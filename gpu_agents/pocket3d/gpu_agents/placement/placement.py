@@ -117,7 +117,7 @@ def _with_evictions(
     # The last ones taken may be large enough alone: spare the earlier ones that are not needed.
     for worker in list(evict):
         fewer = [*leaving, *(w.worker_id for w in evict if w is not worker)]
-        if len(evict) > 1 and fits(need, device.ledger.room(now_mono, device.running, fewer)) is None:
+        if fits(need, device.ledger.room(now_mono, device.running, fewer)) is None:
             evict.remove(worker)
     waits_for = (*leaving, *(worker.worker_id for worker in evict))
     return found._replace(evict=tuple(evict), waits_for=waits_for)

@@ -113,3 +113,19 @@ def test_a_parameter_is_required_in_a_path_and_where_it_has_no_default() -> None
 def test_a_token_is_asked_for_where_not_everybody_may_call(right: str, asked: Any) -> None:
     route = RouteText("/x", ["GET"], page, 200, "text/plain", right, None, [])
     assert document([route], "1")["paths"]["/x"]["get"].get("security") == asked
+
+
+def picture(name: Annotated[str, PathParameter()]) -> bytes:
+    """Shows."""
+    return name.encode()
+
+
+@pytest.mark.parametrize(("function", "content"), [(page, None), (picture, {"image/png": {}})])
+def test_an_answer_that_is_no_json_is_told_by_its_media_type(function: Any, content: Any) -> None:
+    route = RouteText("/x/{name:str}", ["POST", "GET"], function, 201, "image/png", "read", None, [])
+    told = document([route], "1")["paths"]["/x/{name}"]
+    assert {method: each["operationId"] for method, each in told.items()} == {
+        "get": "get_x_name",
+        "post": "post_x_name",
+    }
+    assert told["get"]["responses"]["201"].get("content") == content

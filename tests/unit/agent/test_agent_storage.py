@@ -257,6 +257,15 @@ def test_failures_are_told_once_and_once_when_storing_works_again() -> None:
     assert not lines(rig.log[-10:])
 
 
+@pytest.mark.parametrize(("after_s", "told"), [(4.75, False), (5.0, True)])
+def test_failures_are_told_when_nothing_was_stored_for_five_seconds(after_s: float, told: bool) -> None:
+    rig = AgentRig()
+    token = finish(rig)
+    rig.tell(events.UploadFailed(token, "no responders"))
+    rig.pass_time(after_s)
+    assert bool(lines(rig.tell(events.UploadFailed(token, "no responders")))) is told
+
+
 def test_a_lost_connection_is_no_failure_of_the_stores() -> None:
     rig = AgentRig()
     token = finish(rig)

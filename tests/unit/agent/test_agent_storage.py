@@ -85,6 +85,12 @@ def test_the_way_is_looked_at_again_after_pauses_that_double_up_to_five_seconds(
             pass
         pauses.append(rig.now.mono - asked)
     assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    rig.tell(events.StorageChecked())
+    rig.tell(events.Disconnected())
+    rig.tell(events.Connected())
+    rig.tell(events.StorageChecked(WHY))
+    assert not of(rig.pass_time(0.25, 0.25), effects.CheckStorage)
+    assert of(rig.pass_time(0.25, 0.25), effects.CheckStorage), "they begin anew after a look that went well"
 
 
 def test_an_agent_without_a_way_to_the_stores_drains_says_why_and_looks_again() -> None:
@@ -204,6 +210,16 @@ def test_what_the_server_forbids_fails_the_attempt_at_once_with_the_reason_and_t
         else:
             rig.tell(events.UploadFailed(token, why, refused=True))
     assert pauses == sorted(pauses) and pauses[-1] >= 200, "what looks well and is not costs jobs attempts"
+
+
+def test_pauses_after_refusals_double_up_to_ten_minutes() -> None:
+    rig = AgentRig(connected=False)
+    rig.tell(events.Connected())
+    pauses = []
+    for _ in range(6):
+        rig.tell(events.StorageChecked("may not publish", refused=True))
+        pauses.append(until_look(rig))
+    assert pauses == [60, 120, 240, 480, 600, 600]
 
 
 def test_several_runs_that_are_refused_between_two_looks_lengthen_the_pause_once() -> None:

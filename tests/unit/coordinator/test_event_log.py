@@ -206,6 +206,15 @@ def test_a_batch_that_was_stored_without_an_answer_is_not_stored_twice(writer: W
     assert appended(writer.put(event("failed"))).fence == 8
 
 
+def test_what_stands_is_read_again_where_it_could_not_be_read_after_the_fence_was_renewed(writer: Writer) -> None:
+    batch = unanswered(writer)
+    writer.do(LeaderRecordRead(RECORD, FENCE))
+    writer.do(LeaderRecordWritten(7, 8))
+    assert writer.do(BatchEndUnread()) == []
+    assert writer.wait() == [ReadBatchEnd(batch.events[-1])], "the fence need not be written a second time"
+    assert writer.do(BatchEndRead(batch.name)) == [EventsAreStored(batch.events)]
+
+
 def test_a_batch_that_was_not_stored_is_sent_again_under_the_new_fence(writer: Writer) -> None:
     batch = unanswered(writer)
     writer.do(LeaderRecordRead(RECORD, FENCE))

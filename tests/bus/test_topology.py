@@ -74,7 +74,19 @@ def test_every_stream_bucket_and_store_can_be_read_by_sequence_and_by_subject() 
         assert spec.config()["allow_direct"] is True, spec.name
 
 
-@pytest.mark.parametrize("wrong", [{"replicas": 2}, {"leader_lease_s": 0}, {"results_max_age_s": -1}])
+@pytest.mark.parametrize("replicas", [1, 3, 5])
+def test_settings_take_as_many_replicas_as_a_server_does_and_short_times(replicas: int) -> None:
+    settings = TopologySettings(replicas=replicas, leader_lease_s=0.5)
+    assert all(spec.replicas == replicas for spec in build(P3D, settings).streams)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"replicas": 0}, {"replicas": 2}, {"replicas": 4}, {"leader_lease_s": 0}, {"results_max_age_s": -1},
+        {"jobs_ack_wait_s": 0}, {"story_margin_s": 0}, {"inputs_max_age_s": 0},
+    ],
+)  # fmt: skip
 def test_settings_refuse_nonsense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         TopologySettings(**wrong)

@@ -86,6 +86,12 @@ def test_a_result_says_what_was_made_and_ignored_and_each_failure_once(
     out = capsys.readouterr().out
     assert "made:     8 bones\n" in out
     assert "\nignored: a camera\nlost: names\n" in out
+    assert "cached" not in out
+
+
+def test_a_result_from_the_cache_says_whose_it_is(tell: Tell, capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(tell().make_result(cached_from="chair-1"))
+    assert "cached:   it is the result of job chair-1\n" in capsys.readouterr().out
 
 
 def test_an_explanation_says_a_thing_once_and_shows_no_empty_column(capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +139,7 @@ def test_agents_show_which_job_still_loads_its_model() -> None:
         residents=[Resident(adapter_id="x", device="d", pid=1, vram_mb=1, idle_s=0)],
         running=[run("j1", "x"), run("j2", "y"), run("j3", "x", on_device=False)],
     )  # fmt: skip
-    assert _rows(advert)[0][-1] == "j1, j2 (loading), j3 (storing)"
+    assert _rows(advert)[0][-2:] == ("j1, j2 (loading), j3 (storing)", "x")
 
 
 def test_one_feature_shows_the_ranges_of_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:

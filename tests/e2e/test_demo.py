@@ -57,3 +57,9 @@ def test_a_prompt_without_a_known_noun_fails_it_and_the_reason_is_told(tmp_path:
     assert ran.code == 3, ran
     assert "invalid_input" in ran.out
     assert "did not succeed" in ran.err
+
+
+def test_one_that_takes_too_long_says_that_nothing_goes_on(tmp_path: Path) -> None:
+    ran = pocket3d("demo", "--out", str(tmp_path), "--devices", "cpu:4096", "--prompt", "a chair", "--timeout", "1")
+    assert ran.code == 7, ran
+    assert "was not done within 1 s; all of it is stopped\nhint: --timeout gives it longer; the log is " in ran.err

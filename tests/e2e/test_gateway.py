@@ -81,6 +81,8 @@ def test_a_file_in_and_a_file_out_by_http(tmp_path: Path) -> None:
         # The gateway is killed: another one takes its place on the same port.
         running.part("gateway").kill()
         asyncio.run(answers_again(f"{page}/v1/jobs/{job_id}/result"))
+    lines = [json.loads(line) for line in running.log.read_text(encoding="utf-8").splitlines()]
+    assert {line["role"] for line in lines} >= {"up", "coordinator", "agent", "gateway"}, "JSON in each line"
 
 
 async def answers_again(url: str) -> None:

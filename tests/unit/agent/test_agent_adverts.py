@@ -40,6 +40,25 @@ def test_a_worker_that_has_started_is_told_at_once() -> None:
     assert [run.pid for run in told.advert.running] == [77]
 
 
+def test_memory_that_a_load_is_promised_is_told_at_once() -> None:
+    rig = AgentRig()
+    rig.pass_time(1)
+    rig.pass_time(0.1)
+    (told,) = adverts(rig.tell(events.LoadRequested("alpha", None)))
+    assert [device.reserved_mb for device in told.advert.devices] == [6000]
+
+
+def test_a_model_that_is_loaded_is_told_at_once() -> None:
+    rig = AgentRig()
+    rig.tell(events.LoadRequested("alpha", None))
+    (worker_id,) = rig.worker_ids()
+    rig.tell(events.WorkerReady(worker_id, 77))
+    rig.pass_time(1)
+    rig.pass_time(0.1)
+    (told,) = adverts(rig.tell(events.ModelLoaded(worker_id, 2.0, None)))
+    assert [(each.adapter_id, each.pid) for each in told.advert.residents] == [("alpha", 77)]
+
+
 def test_sequence_numbers_rise_with_every_message() -> None:
     rig = AgentRig()
     rig.call()

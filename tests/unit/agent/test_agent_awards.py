@@ -185,6 +185,21 @@ def test_a_job_does_not_wait_for_ever_for_evicted_memory() -> None:
     assert rig.engine.core.devices["GPU-0"].ledger.committed_mb() == 0
 
 
+@pytest.mark.parametrize(("after_s", "ends"), [(29.5, "running"), (30.5, "reporting")])
+def test_a_job_on_a_loaded_worker_waits_as_long_for_evicted_memory(after_s: float, ends: str) -> None:
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 3000), adapter("beta", 6000)], room_wait_s=30.0)
+    loaded, evicted = rig.warm("alpha", pid=7), rig.warm("beta", pid=8)
+    token = rig.take("alpha", vram_mb=8000)
+    assert rig.run_of(token).worker.worker_id == loaded
+    rig.fetch(token)
+    rig.pass_time(after_s)
+    rig.tell(events.WorkerExited(evicted))
+    assert rig.state(token) == ends
+    if ends == "reporting":
+        failure = rig.failure(token)
+        assert (failure.code, failure.message) == ("handed_back", "evicted memory was not free within 30 s")
+
+
 def test_the_cheapest_idle_worker_is_evicted_and_no_more_than_needed() -> None:
     known = [adapter("small", 2000), adapter("big", 6000), adapter("new", 5000)]
     rig = AgentRig([fixed(10_000)], known)

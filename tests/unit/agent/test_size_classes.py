@@ -121,6 +121,17 @@ def test_a_run_that_needs_more_than_its_worker_has_claims_the_rest_and_gives_it_
     assert bid(rig, "64KiB").stands
 
 
+def test_a_job_that_is_cancelled_before_it_runs_changes_no_booking() -> None:
+    rig = lane()
+    run(rig, LARGE, 2000)
+    run(rig, SMALL, 200)
+    award = structs.replace(rig.make_award(), size_class="8MiB")
+    rig.give(award)
+    assert committed(rig) == 2200
+    rig.cancel(award.token)
+    assert committed(rig) == 500, "what it ran last was small"
+
+
 def test_what_a_worker_goes_on_holding_stays_booked() -> None:
     rig = lane()
     run(rig, LARGE, 2000)

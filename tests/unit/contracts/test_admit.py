@@ -285,6 +285,8 @@ def test_a_path_from_a_client_is_rejected(path: str) -> None:
         ({"inline": 5, "filename": "a.png"}, ".inline"),
         ({"inline": "not base64!", "filename": "a.png"}, ".inline"),
         ({"inline": "aGk", "filename": "a.png"}, ".inline"),
+        ({"inline": "aG!k=", "filename": "a.png"}, ".inline"),
+        ({"inline": "aGk=\n", "filename": "a.png"}, ".inline"),
         ({"inline": "ä", "filename": "a.png"}, ".inline"),
     ],
 )

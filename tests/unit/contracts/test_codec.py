@@ -46,3 +46,10 @@ def test_what_is_encoded_decodes_to_the_same() -> None:
     job = Job(inputs={"text_prompt": "käse", "list": [1, None, {"a": 2.5}]}, vram_mb=3)
     assert codec.decode(Job, codec.encode(job)) == job
     assert b"\n" not in codec.encode(job)
+
+
+def test_a_result_without_attempt_is_of_none() -> None:
+    """A job that was rejected or cancelled while it was queued was never tried."""
+    found = codec.decode(Result, b'{"job_id": "a", "feature": "f", "status": "rejected"}')
+    assert (found.attempt, found.tenant, found.artifacts, found.metadata) == (0, "default", [], {})
+    assert {getattr(found, name) for name in ("token", "agent_id", "device", "outputs", "error", "variant")} == {None}

@@ -297,3 +297,25 @@ def test_a_schema_is_given_up_by_which_nothing_was_found_in_small_inputs(monkeyp
     assert check.problem({"a": 1}) == found, "it is asked again: it did find something"
     assert check.problem({"a": "x"}) is None
     assert check.problem({"a": 1}) is None, "it is asked no more"
+
+
+@pytest.mark.parametrize(
+    ("schema", "instance", "cost"),
+    [
+        ({"minimum": 0}, 1, 1.0),
+        ({"enum": ["x" * 96]}, "x" * 96, 2.0),
+        ({"const": "x" * 48}, "x" * 48, 1.5),
+        ({"patternProperties": {"^a": {}}}, {"ab": 1, "c": 2}, 1.0 + (3 + 2) * 0.002 / 1_000),
+        ({"patternProperties": {"^a": {}}}, "ab", 1.0),
+    ],
+    ids=["plain", "100 bytes to compare", "50 bytes", "names searched", "no object"],
+)
+def test_what_judging_costs(
+    schema: dict[str, Any], instance: Any, cost: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validator = BoundedValidator(schema)
+    monkeypatch.setattr(bounded_schema, "BUDGET", cost + 1e-9)
+    assert list(errors_of(validator, instance)) == []
+    monkeypatch.setattr(bounded_schema, "BUDGET", cost - 1e-9)
+    with pytest.raises(OverBudget):
+        list(errors_of(validator, instance))

@@ -251,6 +251,15 @@ def test_a_tenant_with_debt_is_remembered_until_the_others_have_caught_up() -> N
     assert line.starts(2) == "ab"
 
 
+def test_a_tenant_that_was_away_for_longer_than_its_debt_gains_nothing_by_it() -> None:
+    line = Line("a", "b")
+    line.share.settle(line.start("a", 100.0, last=True), 100.0)
+    line.starts(300)
+    line.come("a")
+    line.come("c")
+    assert line.starts(9) == "cabcabcab", "it began at the clock as the newcomer did, which never started"
+
+
 def test_limits_are_those_of_the_tenant_or_of_all_others() -> None:
     line = Line(a=TenantSettings(max_running=1, max_queued=2), **{"*": TenantSettings(max_queued=0)})
     share = line.share

@@ -110,6 +110,15 @@ def test_a_job_is_listed_where_it_stands(desk: Desk, agent: AgentDouble) -> None
     assert listed("succeeded") == [item.job_id]
 
 
+def test_a_job_is_found_by_its_time_though_the_servers_clock_had_stepped_back_before_it() -> None:
+    jobs = JobList()
+    for seq, submitted_at in ((1, 30.0), (2, 101.0), (3, 99.0), (4, 102.0)):
+        each = record(seq)
+        each.submitted_at = submitted_at
+        jobs.add(each)
+    assert pages(jobs, JobFilter(since=100.0), 9) == [[4, 2]]
+
+
 def test_a_status_says_since_when_a_job_stands_there_by_the_clock_of_the_takeover(
     desk: Desk, agent: AgentDouble
 ) -> None:

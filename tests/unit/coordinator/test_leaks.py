@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.contracts.commands import BidPlaced
+from pocket3d.contracts.commands import BidPlaced, Reason
 from pocket3d.contracts.messages import AdapterOffer
 from pocket3d.coordinator.auction.bid_cache import BidCache
 from pocket3d.coordinator.auction.planning import LotBid
@@ -94,3 +94,27 @@ def test_broken_choices_that_no_job_waits_for_are_forgotten(desk: Desk) -> None:
         end(desk, f"j{number}")
         most = max(most, len(desk.engine.core.auctioneer.unavailable))
     assert most == 257, "the next one after 256 are remembered looks which of them are wanted"
+
+
+def test_jobs_that_ended_are_listed_nowhere_but_among_the_ended(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    jobs = desk.engine.core.job_list
+    for number in range(9):
+        desk.submit(f"j{number}", tenant=f"t{number}")
+        end(desk, f"j{number}")
+    assert jobs.ended_count == 9
+    assert not any(jobs._in_state.values())
+    assert set(jobs._unfinished.of) == {("all", "")}
+
+
+def test_what_agents_declined_is_forgotten_with_them(desk: Desk) -> None:
+    desk.submit(vram_mb=3000)
+    busy = Reason(agent_id="a", code="vram_busy", device="fixed-0", need_mb=3000, have_mb=500, short_mb=2500)
+    for number in range(9):
+        agent = AgentDouble(f"a{number}")
+        desk.hear(agent)
+        desk.answer_calls(agent, declines={agent.agent_id: busy})
+        for _ in range(2):
+            desk.do(events.AgentSilent(agent.agent_id, no_responders=True))
+    declines = desk.engine.core.auctioneer._declines
+    assert desk.engine.core.fleet.agents == {} and declines._of == {}

@@ -171,6 +171,14 @@ async def test_since_is_a_time_of_submission(shelf: Shelf) -> None:
         assert (caught.value.code, caught.value.field) == (400, "since")
 
 
+async def test_a_status_that_no_job_has_is_refused(shelf: Shelf) -> None:
+    await shelf.job("queued", "failed")
+    with pytest.raises(ServiceError, match=r"status 'faild': want one of submitted, queued, .*, rejected") as caught:
+        await shelf.page(status="faild")
+    assert (caught.value.code, caught.value.field) == (400, "status")
+    assert await shelf.pages(9, status="failed") == [["j1"]]
+
+
 @pytest.mark.parametrize("after", ["x", "-1", "older-", "older-x", "1.5", "²", "older-²", "9" * 5000])
 async def test_a_next_of_nobody_is_refused(shelf: Shelf, after: str) -> None:
     with pytest.raises(ServiceError, match="of the page before") as caught:

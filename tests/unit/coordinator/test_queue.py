@@ -9,6 +9,7 @@ import pytest
 
 from pocket3d.contracts.jobs import Admission, Job
 from pocket3d.contracts.lifecycle import Priority
+from pocket3d.coordinator.auction.fair_share import Cost
 from pocket3d.coordinator.auction.queue import WaitingQueue
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.job import JobClass, JobRecord
@@ -16,11 +17,15 @@ from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 
 def waiting(
-    job_id: str, *, priority: Priority = "normal", queued_at: float = 0.0, vram_mb: int | None = None
+    job_id: str,
+    *,
+    priority: Priority = "normal",
+    queued_at: float = 0.0,
+    vram_mb: int | None = None,
+    tenant: str = "default",
 ) -> JobRecord:
-    record = JobRecord(
-        int(job_id[1:]), job_id, JobClass.of("echo", "echo", priority, Job(inputs={}, vram_mb=vram_mb)), 0.0, 0.0
-    )
+    job = Job(inputs={}, vram_mb=vram_mb, tenant=tenant)
+    record = JobRecord(int(job_id[1:]), job_id, JobClass.of("echo", "echo", priority, job), 0.0, 0.0)
     record.queued_at = queued_at
     return record
 
@@ -78,6 +83,33 @@ def test_a_pause_that_is_over_now_keeps_nothing_out() -> None:
     assert order(queue, 5.0) == ["j1"]
 
 
+@pytest.mark.parametrize("removed", range(7))
+def test_pauses_end_in_their_order_whichever_job_is_removed_meanwhile(removed: int) -> None:
+    queue = WaitingQueue(ageing_s=120)
+    pauses = (1.0, 9.0, 2.0, 11.0, 10.0, 2.0, 3.0)
+    records = [waiting(f"j{number}") for number in range(len(pauses))]
+    for record, pause in zip(records, pauses, strict=True):
+        record.not_before = pause
+        queue.add(record, 0.0)
+    queue.remove(records[removed])
+    for now in range(12):
+        queue.release_due(float(now))
+        ended = [f"j{place}" for place, pause in enumerate(pauses) if pause <= now and place != removed]
+        assert sorted(order(queue, float(now))) == ended
+    released = [record.job_id for record in queue]
+    assert released == sorted(released, key=lambda job_id: (pauses[int(job_id[1:])], job_id))
+
+
+def test_of_jobs_whose_pauses_end_together_that_one_is_first_which_began_first() -> None:
+    queue = WaitingQueue(ageing_s=120)
+    for number in (3, 1, 2):
+        record = waiting(f"j{number}")
+        record.not_before = 5.0
+        queue.add(record, 0.0)
+    queue.release_due(5.0)
+    assert order(queue, 5.0) == ["j3", "j1", "j2"]
+
+
 def test_removing_takes_a_job_out_wherever_it_waits() -> None:
     queue = WaitingQueue(ageing_s=120)
     front, back, paused = waiting("j1"), waiting("j2"), waiting("j3")
@@ -103,8 +135,95 @@ def test_parked_groups_come_back_together() -> None:
     queue.add(waiting("j2"), 0.0)
     assert order(queue, 0.0) == [], "a job of a parked kind waits with its group"
     assert queue.group_of(record.group_key()) is group
+    group.sleep(0)
     queue.unpark_all()
-    assert order(queue, 0.0) == ["j1", "j2"]
+    assert order(queue, 0.0) == ["j1", "j2"], "it is tried though the fleet's version may be the same"
+    assert not group.unschedulable
+
+
+# ---------------------------------------------------------------- tenants of one group
+
+
+def test_a_line_whose_last_job_left_has_no_turn_and_its_tenant_waits_no_more() -> None:
+    queue = WaitingQueue(ageing_s=120)
+    records = [waiting(f"j{number}", tenant=tenant) for number, tenant in enumerate("abc")]
+    for record in records:
+        queue.add(record, 0.0)
+    group = queue.group_of(records[0].group_key())
+    assert group is not None
+    for gone, left in (("a", "bc"), ("b", "c")):
+        queue.remove(records["abc".index(gone)])
+        line = group.first_line()
+        assert line is not None and line.flow.account.tenant == left[0]
+        assert set(queue.share.accounts) == set(left)
+        assert [flow.waiting for flow in queue.share.clocks[1].flows.values()] == [1] * len(left)
+    queue.remove(records[2])
+    assert (queue.share.accounts, queue.share.clocks[1].busy) == ({}, 0)
+
+
+def test_a_tenant_whose_job_took_less_than_expected_is_sooner_next_in_each_group() -> None:
+    queue = WaitingQueue(ageing_s=120)
+    records = [
+        waiting(f"j{number}", tenant=tenant, vram_mb=vram_mb)
+        for number, (tenant, vram_mb) in enumerate((t, mb) for mb in (5, 6) for t in "ab")
+    ]
+    for record in records:
+        queue.add(record, 0.0)
+    groups = list(queue.active.values())
+    flows = queue.share.clocks[1].flows
+    charge = queue.share.start(flows["a"], 1, Cost(100.0, 1.0))
+    queue.share.start(flows["b"], 1, Cost(50.0, 1.0))
+
+    def turns() -> list[list[str]]:
+        found = []
+        for group in groups:
+            lines = []
+            while (line := group.take_line()) is not None:
+                lines.append(line)
+            for line in lines:
+                group.file(line)
+            found.append([line.flow.account.tenant for line in lines])
+        return found
+
+    assert turns() == [["b", "a"], ["b", "a"]]
+    queue.share.settle(charge, 1.0)
+    assert turns() == [["a", "b"], ["a", "b"]]
+
+
+def test_turns_keep_their_order_however_often_one_of_them_came_nearer() -> None:
+    queue = WaitingQueue(ageing_s=120)
+    records = [waiting(f"j{number}", tenant=tenant) for number, tenant in enumerate("abcdefg")]
+    for record in records:
+        queue.add(record, 0.0)
+    group = queue.group_of(records[0].group_key())
+    assert group is not None
+    for cost, tenant in enumerate("gfedcba"):
+        queue.share.start(queue.share.clocks[1].flows[tenant], 1, Cost(1.0 + cost, 1.0))
+    for line in group.lines.values():
+        group.file(line)
+    for _ in range(200):
+        group.file(group.lines["d"])
+    lines = list(iter(group.take_line, None))
+    assert [line.flow.account.tenant for line in lines if line is not None] == list("gfedcba")
+
+
+def test_what_a_group_remembers_follows_the_tenants_that_wait_in_it() -> None:
+    queue = WaitingQueue(ageing_s=120)
+    stays = waiting("j0", tenant="stays")
+    queue.add(stays, 0.0)
+    group = queue.group_of(stays.group_key())
+    assert group is not None
+    for number in range(1, 1000):
+        record = waiting(f"j{number}", tenant=f"t{number}")
+        queue.add(record, 0.0)
+        charge = queue.share.start(queue.share.clocks[1].flows["stays"], 1, Cost(9.0, 1.0))
+        queue.share.settle(charge, 1.0)
+        queue.remove(record)
+    assert (len(group.lines), len(queue._shared)) == (1, 0)
+    assert len(group._heap) < 100
+    assert group.first_line() is group.lines["stays"]
+    assert group.take_line() is group.lines["stays"]
+    assert group.take_line() is None
 
 
 def crowded(jobs: int, *, one_kind: bool) -> tuple[Desk, AgentDouble]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -226,3 +227,11 @@ def test_help_is_told_in_sentences(name: str, command: click.Command) -> None:
         ),
         *("Start", "Submit", "Turn", "Write"),
     }, f"{name}: {doc!r}"
+
+
+def test_tools_over_http_on_a_port_that_is_taken_are_refused() -> None:
+    pytest.importorskip("mcp")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("mcp", "--http-port", str(port))
+    assert (told.exit_code, f"--http-port {port}: that port is taken" in told.output) == (2, True)

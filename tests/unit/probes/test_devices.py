@@ -60,10 +60,11 @@ def test_the_cpu_lane_takes_half_of_the_memory_unless_told() -> None:
         ("gpu", "'gpu' is no device"),
         ("fixed", "needs sizes in MB"),
         ("fixed:", "needs sizes in MB"),
-        ("fixed:1024,,2", "whole number above 0, not ''"),
+        ("fixed:1024,,2", "whole number from 1 to 999999999, not ''"),
         ("fixed:-1", "not '-1'"),
         ("fixed:24GB", "not '24GB'"),
         ("cpu:0", "the CPU lane's budget"),
+        ("cpu:1000000000", "from 1 to 999999999, not '1000000000'"),
         ("cpu+cpu:5", "names the CPU lane twice"),
         ("auto+nvml", "names the NVML GPUs twice"),
         ("nvml:0", "nvml takes no sizes"),
@@ -77,6 +78,12 @@ def test_a_wrong_spec_says_what_is_wrong(text: str, says: str) -> None:
         parse_devices(text)
     assert says in str(caught.value)
     assert str(caught.value).startswith("--devices: ")
+
+
+def test_a_device_may_have_up_to_nine_digits_of_megabytes() -> None:
+    """What an advert takes: it says megabytes up to a pebibyte."""
+    (part,) = parse_devices("fixed:1,999999999@999999999").fixed
+    assert (part.sizes_mb, part.max_running) == ((1, 999_999_999), 999_999_999)
 
 
 def machine(root: Path, meminfo: str = MEMINFO, group: dict[str, str] | None = None) -> Path:

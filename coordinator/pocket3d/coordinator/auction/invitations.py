@@ -30,7 +30,8 @@ class Round:
         self.opened_at = opened_at
         #: Of the fleet's picture when it was opened: what changes later may wake a group again.
         self.version = version
-        self.deadline = opened_at
+        #: When it is closed without those that have not answered; see `wait_for`.
+        self.deadline: float
         #: Lot number -> its group and how many of its jobs are up.
         self.lots: dict[int, tuple[GroupKey, int]] = {}
         #: Agent -> incarnation and version of its picture when it was invited.

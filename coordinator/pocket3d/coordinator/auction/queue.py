@@ -78,7 +78,8 @@ class JobGroup:
         self._heap: list[tuple[Rank, int, Line]] = []
         #: Version of the fleet's picture at which nothing could be done; None when a round may be tried.
         self._asleep_at: int | None = None
-        self._until = math.inf
+        #: It sleeps no longer than that, monotonic seconds.
+        self._until: float
         #: Agent -> version of its picture when it declined.
         self.declined: dict[str, int] = {}
         #: Agent -> why it declined, for `explain`.
@@ -181,9 +182,9 @@ class WaitingQueue:
         self.unschedulable: dict[GroupKey, JobGroup] = {}
         #: Lines of groups in which several tenants wait: only there does a rank order anything.
         self._shared: dict[Flow, dict[Line, None]] = {}
+        #: Of lines, and of jobs that pause.
         self._numbers = count()
         self._later: list[tuple[float, int, JobRecord]] = []
-        self._order = 0
         self.count = 0
 
     def __iter__(self) -> Iterator[JobRecord]:
@@ -202,8 +203,7 @@ class WaitingQueue:
         self.count += 1
         self.share.queued(record.job_class.tenant)
         if record.not_before > now_mono:
-            self._order += 1
-            heapq.heappush(self._later, (record.not_before, self._order, record))
+            heapq.heappush(self._later, (record.not_before, next(self._numbers), record))
             return
         self._join(record, returned=returned)
 
@@ -226,8 +226,6 @@ class WaitingQueue:
         waiting = line.returned if returned else line.fresh
         waiting[record.job_id] = record
         group.count += 1
-        if group.count == 1:
-            group.wake()
 
     def remove(self, record: JobRecord) -> None:
         """Take a job out, wherever it waits."""

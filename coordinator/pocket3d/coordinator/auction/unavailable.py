@@ -26,7 +26,7 @@ class _Choice:
         #: Monotonic seconds.
         self.since = since
         #: What is wrong with one of the adapters, for people.
-        self.reason = ""
+        self.reason: str
         #: Job groups that wait for it.
         self.keys: set[GroupKey] = set()
 

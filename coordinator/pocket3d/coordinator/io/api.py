@@ -46,7 +46,7 @@ from ..engine.parameter_admission import judge
 from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .chain_api import ChainApi
-from .input_sizes import look_up_sizes
+from .input_sizes import InputSizes
 from .leader_term import LeaderTerm
 from .listing import list_jobs
 from .unread_jobs import find_unread, status_of_unread, why_unread
@@ -82,6 +82,7 @@ class Api:
         self._version = version
         self._coordinator_id = coordinator_id
         self._quota = term.quota
+        self._sizes = InputSizes(bus, subjects)
         self._chains = ChainApi(bus, subjects, term, clock)
 
     def service(self) -> ServiceSpec:
@@ -176,7 +177,7 @@ class Api:
         """Store a job; its id and its sequence."""
         headers = {} if job.job_id is None else {"Nats-Msg-Id": job.job_id}
         try:
-            headers |= await look_up_sizes(self._bus, self._subjects, job.inputs)
+            headers |= await self._sizes.header(job.inputs)
             seq = await self._bus.append(subject, body, headers=headers)
         except TooLarge as error:
             raise ServiceError(413, str(error), field="body") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -17,6 +17,7 @@ from pocket3d.contracts.chain_messages import (
     ChainList,
     ChainListRequest,
     ChainStatus,
+    ChainWord,
     GroupCancelRequest,
     GroupIdRequest,
     GroupList,
@@ -60,6 +61,7 @@ from .chain_store import (
 )
 from .chain_view import now_of
 from .leader_term import LeaderTerm
+from .listing import check_status
 
 _MOST_LISTED = 100
 
@@ -294,6 +296,7 @@ class ChainApi:
             request = _read(ChainListRequest, msg)
             if not 1 <= request.limit <= _MOST_LISTED:
                 raise ServiceError(400, f"limit {request.limit}: want 1 to {_MOST_LISTED}", field="limit")
+            check_status(request.status, get_args(ChainWord))
             after = decimal(request.after or "")
             if request.after and after is None:
                 raise ServiceError(400, "want the `next` of the page before", field="after")
@@ -318,7 +321,8 @@ class ChainApi:
             found.append(each)
             return True
 
-        position = await read_page(self._bus, self._subjects, kind, before, take)
+        async with self._term.chains.listing:
+            position = await read_page(self._bus, self._subjects, kind, before, take)
         page: list[ChainStatus | GroupStatus] = []
         room = room_of(self._bus)
         for each in found:

@@ -28,7 +28,7 @@ from ..chains.story import end_of
 from ..engine.submit_quota import SubmitQuota
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .chain_store import all_unfinished, begun_since, read_chain, read_chain_request, store_event
-from .input_sizes import look_up_sizes
+from .input_sizes import InputSizes
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,9 @@ _PAUSE_S = 0.25
 _LOOK_S = 10.0
 #: Requests that are kept decoded: a group's is read once for each of its jobs.
 _REQUESTS = 16
+#: Chains and groups that are read at a time: each may be as large as a message, and of a connection that does not read
+#: as fast a server keeps 64 MB.
+_READS = 16
 
 
 class ChainTerm:
@@ -50,6 +53,7 @@ class ChainTerm:
         quota: of tenants, whose steps wait until there is room.
         cancel: asks the engine of jobs to end one, with a reason.
         is_known: as `ChainEngine` asks it.
+        leads: as `ChainEngine` asks it.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class ChainTerm:
         quota: SubmitQuota,
         cancel: Callable[[str, str], None],
         is_known: Callable[[str], bool],
+        leads: Callable[[Now], bool],
     ) -> None:
         self._bus = bus
         self._subjects = subjects
@@ -68,11 +73,17 @@ class ChainTerm:
         self._tasks = tasks
         self._quota = quota
         self._cancel = cancel
-        self.engine = ChainEngine(is_known=is_known)
+        self.engine = ChainEngine(is_known=is_known, leads=leads)
         self._events: Inbox[events.ChainEvent | asyncio.Future[None]] = Inbox()
         self._asks: dict[int, asyncio.Future[bool]] = {}
         self._numbers = itertools.count(1)
         self._requests: OrderedDict[int, AnyChainRequest] = OrderedDict()
+        #: Of reading a request.
+        self._turn = asyncio.Lock()
+        self._reads = asyncio.Semaphore(_READS)
+        #: Of lists: each reads what was submitted, which may be a megabyte for each line.
+        self.listing = asyncio.Lock()
+        self._sizes = InputSizes(bus, subjects)
         self._closed = False
 
     def begin(self) -> None:
@@ -185,7 +196,8 @@ class ChainTerm:
         if isinstance(effect, effects.StartStep):
             self.feed(await self._start(effect))
         elif isinstance(effect, effects.ReadChain):
-            again = await read_chain(self._bus, self._subjects, effect)
+            async with self._reads:
+                again = await read_chain(self._bus, self._subjects, effect)
             if isinstance(again, events.ChainUnread) and effect.key not in self.engine.chains:
                 # It was to be taken over: the engine does not know of it yet.
                 await asyncio.sleep(_PAUSE_S)
@@ -213,15 +225,18 @@ class ChainTerm:
             return events.StepUnstarted(key, job_id)
 
     async def _request(self, key: ChainKey, seq: int) -> AnyChainRequest | None:
-        request = self._requests.get(seq)
-        if request is None:
-            request = await read_chain_request(self._bus, self._subjects, key, seq)
-            if request is None:
-                return None
-            self._requests[seq] = request
-            if len(self._requests) > _REQUESTS:
-                self._requests.popitem(last=False)
-        return request
+        if seq not in self._requests:
+            # Its other jobs, that begin in the same moment, wait for it: a megabyte for each of them at once is more
+            # than a server keeps for one connection.
+            async with self._turn:
+                if seq not in self._requests:
+                    request = await read_chain_request(self._bus, self._subjects, key, seq)
+                    if request is None:
+                        return None
+                    self._requests[seq] = request
+                    if len(self._requests) > _REQUESTS:
+                        self._requests.popitem(last=False)
+        return self._requests[seq]
 
     async def _known(self, effect: effects.StartStep, job: SubmitRequest) -> events.ChainEvent | None:
         """What the streams say of a job of that id; None if nobody knows it."""
@@ -250,7 +265,7 @@ class ChainTerm:
         subject = self._subjects.job(priority, job.feature)
         with self._quota.arriving(job.tenant) as arrival:
             try:
-                headers = {"Nats-Msg-Id": effect.job_id, **await look_up_sizes(self._bus, self._subjects, job.inputs)}
+                headers = {"Nats-Msg-Id": effect.job_id, **await self._sizes.header(job.inputs)}
                 seq = await self._bus.append(subject, encode(job.job()), headers=headers)
             except TooLarge as error:
                 return _refused(effect, FailureCode.TOO_LARGE, str(error))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from msgspec import structs
 
 from pocket3d.bus.port import Bus, ServiceError
 from pocket3d.contracts.api import JobList, ListRequest
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.clock import parse_rfc3339
+from pocket3d.contracts.lifecycle import StatusWord
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
@@ -35,6 +38,7 @@ async def list_jobs(bus: Bus, subjects: Subjects, core: Core, request: ListReque
     """
     if not 1 <= request.limit <= 1000:
         raise ServiceError(400, f"limit {request.limit}: want 1 to 1000", field="limit")
+    check_status(request.status, get_args(StatusWord))
     wanted = JobFilter(request.status, request.feature, request.tenant, _since(request.since))
     jobs = core.job_list
     kind, position = _place(request.after or "")
@@ -61,6 +65,16 @@ async def list_jobs(bus: Bus, subjects: Subjects, core: Core, request: ListReque
                 if len(found) == request.limit:
                     return JobList(jobs=found, next=f"{kind}{entry.seq}")
     return JobList(jobs=found, next=f"{kind}{position}" if position else None)
+
+
+def check_status(status: str | None, known: tuple[str, ...]) -> None:
+    """Refuse a filter that would take nothing, for ever: a misspelt one looks like an answer.
+
+    Raises:
+        ServiceError: it is none of the known words.
+    """
+    if status is not None and status not in known:
+        raise ServiceError(400, f"status {status[:80]!r}: want one of {', '.join(known)}", field="status")
 
 
 def _status(core: Core, job: JobRecord | EndedJob) -> Status:

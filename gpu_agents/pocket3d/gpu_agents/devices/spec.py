@@ -137,7 +137,7 @@ def _number(text: str, part: str, what: str) -> int:
     """A positive whole number, or an error that shows where."""
     number = decimal(text.strip(), 9)
     if not number:
-        raise DeviceSpecError(f"--devices: {part!r}: {what} must be a whole number above 0, not {text!r}")
+        raise DeviceSpecError(f"--devices: {part!r}: {what} must be a whole number from 1 to 999999999, not {text!r}")
     return number
 
 

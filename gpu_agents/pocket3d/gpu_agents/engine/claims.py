@@ -21,7 +21,7 @@ def lower_claim(core: Core, worker: Worker) -> None:
         _promise(core, worker, needed)
 
 
-def settle_claim(core: Core, worker: Worker, size_class: str | None, now: Now) -> None:
+def settle_claim(core: Core, worker: Worker, now: Now) -> None:
     """Promise an idle worker on the CPU lane what a job of the size that it ran last needs, or what it holds where that
     is more: an allocator does not give all back. It gets more than it has only where there is room.
 
@@ -31,7 +31,7 @@ def settle_claim(core: Core, worker: Worker, size_class: str | None, now: Now) -
     if core.device_of(worker).spec.kind != "cpu" or adapter is None or worker.held_mb is None:
         return
     own_mb = adapter.idle_vram_mb
-    wanted = max(_needed_mb(core, worker, adapter, size_class) if own_mb is None else own_mb, worker.held_mb)
+    wanted = max(_needed_mb(core, worker, adapter, worker.ran_class) if own_mb is None else own_mb, worker.held_mb)
     most = worker.resident_mb + max(0, ledger.room(now.mono).available_mb)
     if wanted > most:
         wanted = max(worker.resident_mb, min(worker.held_mb, most))

@@ -69,6 +69,8 @@ class Worker:
     peak_mb: int = 0
     #: MB of the host's memory that it said it held after its last run; None if it cannot tell.
     held_mb: int | None = None
+    #: How large the files of that run were; None without files, or if not known.
+    ran_class: str | None = None
     #: An operator wants it warm: it does not end for being idle.
     pinned: bool = False
     #: It ends as soon as it is idle.

@@ -63,7 +63,6 @@ def begin_uploads(core: Core, now: Now) -> None:
     """Start to upload outputs for as many runs as may upload at a time."""
     while core.connected and (token := core.uploads.next()) is not None:
         run = core.runs[token]
-        run.retry_at = None
         core.effects.append(UploadOutputs(token, run.award.job_id, run.files))
 
 
@@ -152,7 +151,6 @@ def begin_stores(core: Core, now: Now) -> None:
     """Start to store, or to read back, results for as many runs as may at a time."""
     while core.connected and (token := core.stores.next()) is not None:
         run = core.runs[token]
-        run.retry_at = None
         if run.reading_back:
             core.effects.append(ReadResult(token, run.award.job_id))
         elif run.result is not None:
@@ -228,8 +226,6 @@ def task_failed(core: Core, event: events.TaskFailed, now: Now) -> None:
         return
     message = f"an unexpected error of the agent: {event.message}"
     if run.state in (RunState.FETCHING, RunState.UPLOADING):
-        core.fetches.leave(event.token)
-        core.uploads.leave(event.token)
         fail_run(core, run, FailureCode.AGENT_LOST.value, message, now)
     elif _storing(core, event.token) is not None:
         _give_up_storing(core, run, FailureCode.AGENT_LOST.value, message, now)

@@ -124,7 +124,7 @@ def leave_device(core: Core, run: Run, now: Now) -> None:
     if worker.state is WorkerState.BUSY and not worker.runs:
         worker.move(WorkerState.IDLE, "no run", now.mono)
         worker.idle_since = now.mono
-        settle_claim(core, worker, run.size_class, now)
+        settle_claim(core, worker, now)
 
 
 def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: str | None = None) -> None:
@@ -221,7 +221,7 @@ def take_peak(core: Core, run: Run, event: RunFinished | RunFailed) -> None:
     """
     reported = event.vram_peak_mb
     if core.device_of(run.worker).spec.kind == "cpu":
-        run.worker.held_mb = event.host_held_mb
+        run.worker.held_mb, run.worker.ran_class = event.host_held_mb, run.size_class
         # Several runs share one heap.
         reported = reported if reported is not None or not run.alone else event.host_peak_mb
     seen = run.worker.peak_mb if run.alone else 0

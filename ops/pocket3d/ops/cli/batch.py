@@ -180,9 +180,9 @@ async def _group(
                 group.jobs, group_id=group.group_id, tenant=batch.request.get("tenant"), timeout=_GROUP_S
             )
         except (ClientError, BusError) as error:
-            teller.note(f"the list of groups has no line for them: {error}")
+            teller.note(f"they are not kept as a group: {error}")
             return
-        teller.note(f"the list of groups has them as {group.group_id}")
+        teller.note(f"the page shows them as the batch {group.group_id}")
 
 
 async def _side_by_side(jobs: Iterable[T], at_a_time: int, act: Callable[[T], Awaitable[None]]) -> None:

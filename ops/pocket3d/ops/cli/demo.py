@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from pocket3d.bus.client.errors import WaitTimeout
+
 from .. import logging
 from ..exit_codes import Exit
 from ..up.child import ChildRefused
@@ -88,6 +90,10 @@ def command(
             done = run_until_done(showing, ends_within_s=ENDS_WITHIN_S)
         except ChildRefused as error:
             raise CliError(str(error), Exit.USAGE, hint=f"the log is {out / 'demo.log'}") from error
+        except WaitTimeout as error:
+            told = f"{error.job_id} was not done within {error.timeout_s:g} s; all of it is stopped"
+            hint = f"--timeout gives it longer; the log is {out / 'demo.log'}"
+            raise CliError(told, Exit.WAIT_TIMED_OUT, hint=hint) from error
         except NotReady as error:
             raise CliError(str(error), hint=f"the log is {out / 'demo.log'}") from error
     if keep:

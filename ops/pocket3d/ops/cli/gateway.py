@@ -62,7 +62,7 @@ def command(
             raise CliError(f"--tokens {tokens}: {error.strerror}", Exit.USAGE) from error
         return
     logging.configure(level=log_level, form=log_format, role="gateway")
-    stopping.die_with_parent()
+    supervised = stopping.die_with_parent()
     if tokens is not None:
         pairs = (f"tokens_file={tokens}", *pairs)
 
@@ -73,7 +73,8 @@ def command(
             parse_listen(listen),
             stopping.stop_on_signals(),
             pairs=pairs,
-            ready=lambda url: click.echo(f"ready {url}"),
+            # What a part of `up` prints is in a log that has one JSON object a line, this address among them.
+            ready=lambda url: None if supervised else click.echo(f"ready {url}"),
         )
 
     with explain_to_user():

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..exit_codes import Exit
+from ..up.gateway_port import is_free
 from .errors import CliError, runs
 from .options import FOLDER, Target, connects
 
@@ -35,6 +36,8 @@ async def command(target: Target, folder: Path | None, http_port: int | None) ->
     from ..mcp.folder import Folder, FolderError
     from ..mcp.server import build
 
+    if http_port is not None and not is_free(http_port):
+        raise CliError(f"--http-port {http_port}: that port is taken", Exit.USAGE)
     try:
         allowed = None if folder is None else Folder(folder)
     except FolderError as error:

@@ -107,6 +107,7 @@ def print_result(result: Result) -> None:
             ("feature", result.feature),
             ("status", result.status),
             ("error", _error(result.error)),
+            ("cached", None if result.cached_from is None else f"it is the result of job {result.cached_from}"),
             ("attempts", result.attempt or None),
             ("agent", result.agent_id),
             ("device", result.device),

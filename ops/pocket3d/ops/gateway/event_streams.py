@@ -61,7 +61,7 @@ def events_router(session: Session) -> Router:
     ) -> Response[Any]:
         """All events of the caller's tenant (of an admin: of all, or of one) from now on, or after `Last-Event-ID`.
 
-        `kinds` picks some, with commas: status, progress, result, advert.
+        `kinds` picks some, with commas: status, progress, result, advert, chain, group.
         """
         caller = caller_of(request)
         admin = caller.may("admin")

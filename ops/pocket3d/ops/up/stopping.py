@@ -80,14 +80,14 @@ def stop_on_signals(*gentler: Callable[[], None]) -> asyncio.Event:
     return stop
 
 
-def die_with_parent() -> None:
-    """If a supervisor started this process: end it when the supervisor is gone, however that died.
+def die_with_parent() -> bool:
+    """If a supervisor started this process (true then): end it when the supervisor is gone, however that died.
 
     Its end is told by a pipe that only it holds open. A thread waits for it, so that a busy event loop does not matter.
     """
     given = os.environ.pop(PARENT_VARIABLE, None)
     if given is None:
-        return
+        return False
     descriptor = int(given)
     os.set_inheritable(descriptor, False)
 
@@ -100,3 +100,4 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, name="parent watch", daemon=True).start()
+    return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pocket3d.contracts.commands import BidDeclined, BidPlaced, CallAnswered, Reason
 from pocket3d.contracts.messages import Status
 from pocket3d.ops.gateway.auctions import Auctions
@@ -71,10 +73,46 @@ def test_the_latest_call_counts_and_what_fits_no_call_is_unknown() -> None:
     assert (auctions.of_job("j2"), auctions.of_job("j3"), auctions.of_job("j4")) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("load_s", "says"),
+    [
+        (1.0, "1 of 3 offers start sooner by themselves; jobs of the same round took them; its model loads"),
+        (2.0, "no other of 3 offers starts sooner; its model loads there in 2.0 s"),
+    ],
+)
+def test_an_offer_that_starts_as_soon_as_the_winner_is_not_sooner(load_s: float, says: str) -> None:
+    auctions = Auctions()
+    auctions.answered(answer("one", 1, bid(load_s=2.0), bid(device="gpu-2", load_s=5.0)))
+    auctions.answered(answer("two", 1, bid(load_s=load_s)))
+    auctions.started(running("j1", "one"))
+    found = auctions.of_job("j1")
+    assert found is not None and found.reason.startswith(says)
+    assert (found.agent_id, found.device, found.adapter_id) == ("one", "gpu", "a")
+    assert [(each.agent_id, each.device, each.won) for each in found.bids] == [
+        ("one", "gpu", True),
+        ("two", "gpu", False),
+        ("one", "gpu-2", False),
+    ], "neither another offer of its agent nor the same of another has won"
+
+
+def test_jobs_are_forgotten_from_that_which_started_longest_ago() -> None:
+    auctions = Auctions()
+    auctions.answered(answer("one", 1, bid()))
+    for number in range(5_000):
+        auctions.started(running(f"j{number}", "one"))
+    auctions.started(running("j0", "one"))
+    assert auctions.of_job("j1") is not None, "5000 are kept"
+    auctions.started(running("more", "one"))
+    kept = {name: auctions.of_job(name) is not None for name in ("j0", "j1", "j2", "more")}
+    assert kept == {"j0": True, "j1": False, "j2": True, "more": True}, "j0 started again since"
+
+
 def test_old_calls_are_forgotten() -> None:
     auctions = Auctions()
     for call_id in range(300):
         auctions.answered(answer(f"agent{call_id}", call_id, bid()))
-    auctions.started(running("old", "agent0"))
+    auctions.started(running("old", "agent99"))
+    auctions.started(running("kept", "agent100"))
+    assert auctions.of_job("kept") is not None, "200 calls are kept"
     auctions.started(running("new", "agent299"))
     assert (auctions.of_job("old"), auctions.of_job("new") is not None) == (None, True)

@@ -62,11 +62,44 @@ def test_a_reader_that_is_behind_keeps_the_newest_progress() -> None:
     assert reader.missed == 0
 
 
+def test_the_newest_progress_stands_where_it_came_and_takes_the_place_of_the_older() -> None:
+    fan = FanOut(3)
+    reader = fan.open(Wants())
+    for event in (progress("j1", 1), status("j1"), progress("j2", 1), progress("j1", 2)):
+        fan.publish(event)
+    assert (reader.missed, len(reader)) == (0, 3), "as many as its queue is long"
+    assert [queued.frame for queued in reader.take()] == [
+        frame("status", b'{"n":1}', 1),
+        frame("progress", b'{"n":1}'),
+        frame("progress", b'{"n":2}'),
+    ]
+
+
+def test_readers_are_counted_and_asked_what_they_want() -> None:
+    fan = FanOut(10)
+    of_job, other = fan.open(Wants("j1")), fan.open(Wants("j1"))
+    assert (len(fan), fan.wanted("advert")) == (2, False), "readers of one subject do not count"
+    statuses = fan.open(Wants(kinds=frozenset({"status"})))
+    assert (len(fan), fan.wanted("status"), fan.wanted("advert")) == (3, True, False)
+    of_all = fan.open(Wants())
+    assert (len(fan), fan.wanted("advert")) == (4, True)
+    for reader, left in ((of_job, 3), (of_all, 2), (statuses, 1)):
+        fan.close(reader)
+        assert len(fan) == left
+    assert set(fan.publish(status("j1"))) == {other}, "one reader's end is not another's"
+
+
+def test_a_reader_gets_events_of_its_own_subject_only() -> None:
+    reader = FanOut(10).open(Wants("j1"))
+    assert [reader.takes(status(name)) for name in ("j1", "j2")] == [True, False]
+
+
 def test_a_reader_that_is_too_far_behind_is_told_and_keeps_nothing() -> None:
     fan = FanOut(3)
     slow, quick = fan.open(Wants()), fan.open(Wants())
     for n in range(1, 6):
         fan.publish(status("j1", seq=n))
         quick.take()
+        assert slow.missed == (0 if n <= 3 else n)
     assert (slow.missed, len(slow), slow.take(), quick.missed) == (5, 0, [], 0)
     assert msgspec.json.decode(dropped(slow.missed).split(b"data: ")[1].strip()) == {"missed": 5}

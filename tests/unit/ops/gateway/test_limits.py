@@ -28,7 +28,18 @@ def test_places_are_bounded_together_and_for_each() -> None:
     assert [places.take("a"), places.take("a"), places.take("a")] == [True, True, False]
     assert [places.take("b"), places.take("c")] == [True, False]
     places.give_back("a")
-    assert [places.take("c"), places.total] == [True, 3]
+    assert (places.full, places.total) == (False, 2)
+    assert [places.take("c"), places.total, places.full] == [True, 3, True]
+
+
+def test_a_caller_gets_back_as_many_places_as_it_gave_back() -> None:
+    places = Places(most=9, most_of_one=3)
+    assert [places.take("a") for _ in range(4)] == [True, True, True, False]
+    places.give_back("a")
+    assert [places.take("a"), places.take("a")] == [True, False]
+    for _ in range(3):
+        places.give_back("a")
+    assert (places.total, [places.take("a") for _ in range(4)]) == (0, [True, True, True, False])
 
 
 def test_the_caller_who_asked_longest_ago_is_forgotten_first() -> None:

@@ -53,6 +53,8 @@ async def test_every_route_is_described_with_its_right_and_shape() -> None:
     job = found["components"]["schemas"][reference.rpartition("/")[2]]
     assert {"feature", "inputs", "tenant", "limits"} <= job["properties"].keys()
     assert submit["responses"]["202"]["content"]["application/json"]["schema"]["$ref"].endswith("/Status")
+    errors = [each["responses"]["default"]["content"] for on in found["paths"].values() for each in on.values()]
+    assert {each["application/json"]["schema"]["$ref"].rpartition("/")[2] for each in errors} == {"ErrorAnswer"}
     page = {each["name"]: each for each in found["paths"]["/v1/jobs"]["get"]["parameters"]}
     assert page.keys() == {"status", "feature", "tenant", "since", "limit", "cursor"}
     ids = [each["operationId"] for on in found["paths"].values() for each in on.values()]

@@ -36,6 +36,7 @@ def test_what_happens_is_counted_in_its_interval_and_by_tenant() -> None:
     assert (first.at, first.jobs, first.progress) == (1000.0, {"queued": 2}, 1)
     assert (second.at, second.agents, second.adapters) == (1010.0, {"gpu": 2}, {"echo": 2})
     assert (second.run.count, second.run.total_s, second.run.max_s) == (2, 6.0, 4.0)
+    assert (second.queued.count, second.queued.total_s) == (2, 2.0)
     assert (second.load.count, second.load.total_s) == (1, 5.0)
     (own,) = stats.history("studio", 1020.0)
     assert (own.jobs, own.progress) == ({"queued": 1}, 0)
@@ -47,6 +48,7 @@ def test_the_past_is_forgotten() -> None:
     for at in range(1000, 1100, 10):
         stats.status(status(), "queued", float(at))
     assert [interval.at for interval in stats.history(None, 1095.0)] == [1070.0, 1080.0, 1090.0]
+    assert [interval.at for interval in stats.history(None, 1110.0)] == [1080.0, 1090.0], "one ended 30 s ago"
     assert stats.history(None, 2000.0) == []
     for number in range(100):
         stats.status(status(f"t{number}"), "queued", 1100.0)

@@ -40,6 +40,17 @@ def test_a_wrong_line_is_named_without_its_token(line: str, why: str) -> None:
     assert "alice" not in str(told.value)
 
 
+def test_a_wrong_line_is_named_by_its_number() -> None:
+    with pytest.raises(TokenError, match=r"^line 3: right 'write'"):
+        read_tokens(f"# ours\n{ALICE} studio submit\n{BOB} lab write\n")
+
+
+@pytest.mark.parametrize(("tenant", "right"), [("st*dio", "read"), ("studio", "write"), ("a b", "read")])
+def test_no_line_is_written_that_cannot_be_read(tenant: str, right: str) -> None:
+    with pytest.raises(TokenError):
+        token_line("secret", tenant, right)
+
+
 def test_a_written_line_is_read_again() -> None:
     assert read_tokens(token_line("secret", "studio", "admin")).caller("secret") is not None
 

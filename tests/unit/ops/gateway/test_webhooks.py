@@ -10,20 +10,28 @@ from typing import Any
 import msgspec
 import pytest
 
+from pocket3d.bus.names import kv_stream
+from pocket3d.bus.topology import build
 from pocket3d.contracts.messages import Result
+from pocket3d.contracts.subjects import Subjects
 from pocket3d.ops.gateway.errors import HttpError
+from pocket3d.ops.gateway.settings import GatewaySettings
 from pocket3d.ops.gateway.webhooks import (
     PAUSES_S,
     Webhook,
     WebhookOrder,
     after_failure,
     asks_for_served,
+    buckets,
     check_order,
     check_url,
+    consumer,
+    consumers,
     headers_of,
     is_public,
     make_secret,
     message_of,
+    secret_bytes,
     signature,
 )
 
@@ -61,6 +69,8 @@ def result(**fields: Any) -> Result:
         ("2002:7f00:1::", False),
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b::93.184.215.14", True),
+        ("2001:0:4136:e378:8000:63bf:80ff:fffe", False),
     ],
 )
 def test_what_is_a_public_address(address: str, public: bool) -> None:
@@ -76,6 +86,11 @@ def test_what_is_a_public_address(address: str, public: bool) -> None:
         ("file:///etc/passwd", False),
         ("https://", False),
         ("https://user:secret@hooks.example/", False),
+        ("https://user@hooks.example/", False),
+        ("https://hooks.example:1/", True),
+        ("https://hooks.example:0/", False),
+        ("https://hooks.example/".ljust(2000, "x"), True),
+        ("https://hooks.example/".ljust(2001, "x"), False),
         ("https://hooks.example:99999/", False),
         ("https://hooks.example/a b", False),
         ("https://hooks.example/\r\nX: y", False),
@@ -98,6 +113,7 @@ def test_which_addresses_are_taken(url: str, taken: bool) -> None:
 def test_a_setting_allows_private_addresses_and_an_order_is_checked() -> None:
     check_url("http://127.0.0.1:9/", private=True)
     for order, field in (
+        (WebhookOrder(url="http://127.0.0.1/"), "url"),
         (WebhookOrder(url="https://x.example/", statuses=["running"]), "statuses"),
         (WebhookOrder(url="https://x.example/", statuses=[]), "statuses"),
         (WebhookOrder(url="https://x.example/", features=[]), "features"),
@@ -107,6 +123,43 @@ def test_a_setting_allows_private_addresses_and_an_order_is_checked() -> None:
         with pytest.raises(HttpError) as refused:
             check_order(order, private=False)
         assert refused.value.field == field
+
+
+@pytest.mark.parametrize(("length", "taken"), [(23, False), (24, True), (64, True), (65, False)])
+def test_a_secret_has_24_to_64_bytes(length: int, taken: bool) -> None:
+    secret = "whsec_" + base64.b64encode(b"k" * length).decode()
+    assert make_secret(b"k" * length) == secret
+    if taken:
+        assert secret_bytes(secret) == b"k" * length
+        return
+    with pytest.raises(HttpError, match="24 to 64 bytes") as refused:
+        secret_bytes(secret)
+    assert (refused.value.code, refused.value.field) == (400, "secret")
+
+
+def test_a_secret_with_characters_that_are_no_base64_is_refused() -> None:
+    """Decoders that leave them out and those that do not would sign with different keys."""
+    with pytest.raises(HttpError, match="24 to 64 bytes"):
+        secret_bytes(SECRET[:10] + "!" + SECRET[10:])
+
+
+def test_webhooks_are_kept_as_all_other_values_are() -> None:
+    subjects = Subjects()
+    (plain,) = (each for each in build(subjects).streams if each.name == kv_stream(subjects.leader_bucket))
+    hooks, due = buckets(subjects).streams
+    shared = ("max_msgs_per_subject", "discard", "allow_direct", "allow_rollup", "deny_delete")
+    for stream in (hooks, due):
+        assert {name: getattr(stream, name) for name in shared} == {name: getattr(plain, name) for name in shared}
+    assert hooks.max_age_s == 0, "a webhook stands until it is taken back"
+    assert due.max_age_s > sum(PAUSES_S), "a delivery is not forgotten while it is tried"
+
+
+def test_a_result_is_told_by_another_gateway_if_one_ends_with_it() -> None:
+    subjects = Subjects()
+    (spec,) = consumers(subjects).consumers
+    shared = consumer(subjects)
+    assert (spec.stream, spec.name, spec.filter_subject) == (shared.stream, shared.name, subjects.all_results())
+    assert spec.ack_wait_s > GatewaySettings().webhook_timeout_s, "not while one still calls"
 
 
 def test_a_feature_that_nobody_serves_is_refused_with_what_is_known() -> None:

@@ -128,6 +128,14 @@ def test_after_a_reconnect_the_way_is_looked_at_again_while_adverts_go_on() -> N
     assert advert(rig).draining
 
 
+def test_a_look_that_was_interrupted_and_no_reconnect_overtook_is_made_again_at_once() -> None:
+    rig = AgentRig(connected=False)
+    rig.tell(events.Connected())
+    only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    assert only(rig.tell(events.StorageChecked()), effects.PublishAdvert).advert.reason is None
+
+
 def quick_two(rig: AgentRig) -> tuple[str, str]:
     """A run that waits for its model, and one that runs."""
     rig.tell(events.AdaptersDescribed((adapter("alpha", 100), adapter("beta", 100))))

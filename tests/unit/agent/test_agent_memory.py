@@ -94,6 +94,11 @@ def test_a_job_that_was_given_more_keeps_it() -> None:
         (7900, 2500, Shortage(held_mb=1000, free_mb=500), False),
         (None, None, Shortage(held_mb=2000, free_mb=9000), False),
         (None, None, Shortage(), False),
+        (None, None, Shortage(held_mb=2000), False),
+        (None, None, Shortage(free_mb=500), False),
+        (7199, 7199, None, True),
+        (7200, 2000, None, False),
+        (2000, 7200, None, False),
         (7900, 7900, Shortage(host=True), True),
     ],
     ids=[
@@ -107,6 +112,11 @@ def test_a_job_that_was_given_more_keeps_it() -> None:
         "its peak was near its claim",
         "one piece that was too large",
         "a worker that cannot tell",
+        "a worker that cannot tell what is free",
+        "a worker that cannot tell what it held",
+        "less than nine tenths of its claim",
+        "it held nine tenths",
+        "it could have had nine tenths",
         "the host's",
     ],
 )
@@ -133,6 +143,28 @@ def test_a_neighbours_out_of_memory_is_not_blamed_on_the_victim() -> None:
         "left it 2500 MB"
     )
     assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") is None
+
+
+def test_a_worker_that_was_once_near_its_claim_pays_for_itself() -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000, max_concurrent=2)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    tokens = [rig.take(), rig.take()]
+    for token in tokens:
+        rig.run(token, pid=7)
+    rig.probe({"GPU-0": 500}, {"GPU-0": {7: 5800, 99: 9700}})
+    rig.probe({"GPU-0": 500}, {"GPU-0": {7: 1500, 99: 14_000}})
+    rig.tell(events.RunFailed(tokens[0], "out_of_memory", "CUDA out of memory", None, 2.0, 1000))
+    assert rig.failure(tokens[0]).more_room, "its worker held 5800 of 6000 MB, though this run's own share was small"
+
+
+def test_a_run_may_end_after_its_adapter_was_withdrawn() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.AdaptersDescribed(()))
+    rig.finish(token, peak_mb=4000)
+    assert rig.state(token) == "done"
+    assert rig.engine.core.devices["fixed-0"].ledger.committed_mb() == 6000, "nobody knows what it would need now"
 
 
 def test_what_two_runs_of_one_worker_took_together_is_neithers_peak() -> None:

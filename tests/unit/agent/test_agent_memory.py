@@ -145,6 +145,17 @@ def test_a_neighbours_out_of_memory_is_not_blamed_on_the_victim() -> None:
     assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") is None
 
 
+def test_where_nobody_can_tell_what_a_worker_held_nobody_else_is_blamed() -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": None})
+    token = rig.take()
+    rig.run(token, pid=7)
+    rig.probe({"GPU-0": 500}, {"GPU-0": None})
+    rig.tell(events.RunFailed(token, "out_of_memory", "CUDA out of memory"))
+    assert rig.failure(token).more_room
+    assert rig.failure(token).message == "CUDA out of memory"
+
+
 def test_a_worker_that_was_once_near_its_claim_pays_for_itself() -> None:
     rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000, max_concurrent=2)])
     rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pocket3d.contracts.messages import Progress
@@ -13,7 +15,7 @@ def told(wanted: list[effects.Effect]) -> list[Progress]:
     return [each.progress for each in of(wanted, effects.PublishProgress)]
 
 
-def running(**settings: float) -> tuple[AgentRig, str]:
+def running(**settings: Any) -> tuple[AgentRig, str]:
     rig = AgentRig(**settings)
     token = rig.take()
     rig.run(token)

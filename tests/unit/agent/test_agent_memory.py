@@ -156,6 +156,34 @@ def test_where_nobody_can_tell_what_a_worker_held_nobody_else_is_blamed() -> Non
     assert rig.failure(token).message == "CUDA out of memory"
 
 
+def test_memory_that_two_runs_filled_together_is_learned_of_neither() -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000, max_concurrent=2)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    tokens = [rig.take(), rig.take()]
+    for token in tokens:
+        rig.run(token, pid=7)
+    rig.probe({"GPU-0": 10_000}, {"GPU-0": {7: 6000}})
+    rig.tell(events.RunFailed(tokens[0], "out_of_memory", "CUDA out of memory", None, 2.0, 5900))
+    assert rig.failure(tokens[0]).more_room
+    assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") is None
+
+
+@pytest.mark.parametrize("paused_s", [0.0, 60.0])
+def test_memory_of_a_gone_worker_that_is_not_seen_free_is_given_up_after_a_while(paused_s: float) -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000)], release_wait_s=10.0, reading_s=1000.0)
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    rig.run(rig.take(), pid=7)
+    rig.probe({"GPU-0": 10_000}, {"GPU-0": {7: 6000}})
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    ledger = rig.engine.core.devices["GPU-0"].ledger
+    if paused_s:
+        rig.pause(paused_s)
+    rig.pass_time(9.75, 0.25)
+    assert ledger.committed_mb() == 6000, "a pause of the process counts for nothing"
+    (told,) = [each for each in rig.pass_time(0.25) if isinstance(each, effects.PublishAdvert)]
+    assert (ledger.committed_mb(), told.advert.devices[0].reserved_mb) == (0, 0)
+
+
 def test_a_worker_that_was_once_near_its_claim_pays_for_itself() -> None:
     rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000, max_concurrent=2)])
     rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})

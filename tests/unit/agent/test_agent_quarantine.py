@@ -164,6 +164,14 @@ def test_one_job_tries_it_after_the_pause_and_each_failure_doubles_it() -> None:
     assert rig.all(effects.LogLine)[-1].text == "a device gets jobs again: one succeeded on it"
 
 
+def test_a_pause_of_the_process_is_no_part_of_the_devices_pause() -> None:
+    rig = sick(two_devices())
+    rig.pause(60)
+    assert said(rig) is not None, "nothing was tried on it meanwhile, and nothing could heal"
+    rig.pass_time(30)
+    assert said(rig) is None
+
+
 def test_a_run_that_was_there_before_ends_the_quarantine_by_its_success() -> None:
     rig = two_devices()
     token = rig.take("gamma", SICK)

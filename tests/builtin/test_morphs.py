@@ -124,6 +124,21 @@ def test_targets_of_which_some_rows_are_stored(base: bool, tmp_path: Path) -> No
     assert extents(body, tmp_path) == ([2, 4, 1] if base else [1, 4, 1])
 
 
+@pytest.mark.parametrize("base", [True, False])
+def test_quantised_targets_of_which_some_rows_are_stored(base: bool, tmp_path: Path) -> None:
+    """32767 stands for 1."""
+    body = morphing([1, 0])
+    whole = body.add(np.array(WIDE) * 32767, "VEC3", 5122, "<i2")
+    body.primitive["targets"][0]["POSITION"] = whole
+    sparse(body, 0, [2], [[0, 0, 0]], base)
+    accessors = body.document["accessors"]
+    values = body.add([[0, 32767, 0]], "VEC3", 5122, "<i2")
+    accessors[whole]["sparse"]["values"]["bufferView"] = accessors[values]["bufferView"]
+    accessors[whole]["normalized"] = True
+    body.document["extensionsUsed"] = ["KHR_mesh_quantization"]
+    assert extents(body, tmp_path) == ([2, 2, 1] if base else [1, 2, 1])
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -139,7 +139,7 @@ def test_agents_show_which_job_still_loads_its_model() -> None:
         residents=[Resident(adapter_id="x", device="d", pid=1, vram_mb=1, idle_s=0)],
         running=[run("j1", "x"), run("j2", "y"), run("j3", "x", on_device=False)],
     )  # fmt: skip
-    assert _rows(advert)[0][-1] == "j1, j2 (loading), j3 (storing)"
+    assert _rows(advert)[0][-2:] == ("j1, j2 (loading), j3 (storing)", "x")
 
 
 def test_one_feature_shows_the_ranges_of_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:

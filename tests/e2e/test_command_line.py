@@ -96,6 +96,14 @@ def test_an_unknown_feature_is_rejected_with_a_guess(system: Up) -> None:
     assert "did you mean image_to_mesh" in ran.err
 
 
+def test_a_feature_that_nobody_serves_is_told_where_its_job_waits(system: Up, tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"cat")
+    ran = system.run("submit", "image_to_splat", f"image_path={tmp_path / 'cat.png'}", "--job-id", "splat")
+    assert (ran.code, ran.out) == (0, "splat queued\n")
+    assert ran.err == "hint: no agent serves image_to_splat now; the job waits for one: `pocket3d explain splat`\n"
+    assert system.run("cancel", "splat", "--wait").code == 0
+
+
 def test_cancelled_is_5(system: Up) -> None:
     process = subprocess.Popen(
         command("submit", "echo", "sleep_s:=60", "--job-id", "endless", "--wait", "--json"),

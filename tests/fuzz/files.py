@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 import warnings
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,75 @@ def mesh(dice: random.Random) -> None:
                 return
     assert len(found.faces) and np.isfinite(found.vertices).all()
     assert found.faces.min() >= 0 and found.faces.max() < len(found.vertices)
+
+
+def copy(dice: random.Random) -> None:
+    """A document with more in it than is read, some of it broken: what was read can be written once more."""
+    import numpy as np
+
+    from pocket3d.adapters.mesh.glb_copy import placed_copy
+    from pocket3d.adapters.mesh.glb_merged import merged_copy
+    from pocket3d.adapters.mesh.gltf_files import write_gltf
+    from pocket3d.adapters.mesh.input import glb_bytes_of, read_scene
+    from pocket3d.adapters.mesh.inventory import inventory
+    from pocket3d.adapters.mesh.losses import missing, unread
+    from support.full_glb import full
+
+    made = full()
+    for _ in range(dice.randrange(1, 3)):
+        _replace(made.document, dice)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path, target = Path(folder) / "a.glb", Path(folder) / "b.glb"
+        path.write_bytes(mesh_files.glb(values.as_json(made.document, dice), made.binary))
+        try:
+            scene = read_scene(path)
+        except InvalidInput:
+            return
+        held, data = inventory(path, scene), glb_bytes_of(path)
+        merged = merged_copy(data)
+        for copied in (placed_copy(data, np.eye(4)), placed_copy(data, np.diag([2.0, 2, 2, 1])), merged and merged[0]):
+            if copied is None:
+                continue
+            target.write_bytes(copied)
+            assert len(read_scene(target).geometry) == len(scene.geometry)
+            written = inventory(target)
+            missing(held, written)
+            unread(held, written, [])
+            write_gltf(copied, Path(folder) / "b.gltf")
+
+
+def archive(dice: random.Random) -> None:
+    """A zip with a mesh in it, or a 3MF."""
+    from pocket3d.adapters.mesh.input import read_scene
+
+    buffer = BytesIO()
+    method = dice.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+    corners = "".join(f'<vertex x="{x}" y="{y}" z="{z}"/>' for x, y, z in mesh_files.VERTICES)
+    faces = "".join(f'<triangle v1="{a}" v2="{b}" v3="{c}"/>' for a, b, c in mesh_files.FACES)
+    core = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
+    model = (
+        f'<model xmlns="{core}"><resources><object id="1"><mesh><vertices>{corners}</vertices>'
+        f'<triangles>{faces}</triangles></mesh></object></resources><build><item objectid="1"/></build></model>'
+    ).encode()
+    if dice.random() < 0.5:
+        model = values.spoilt(model, dice)
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        for name, data in dice.choice(
+            ((("a.obj", mesh_files.obj()), ("\xe4.png", b"x")), (("3D/3dmodel.model", model),))
+        ):
+            file.writestr(name, data)
+    data = buffer.getvalue()
+    if dice.random() < 0.7:
+        data = values.spoilt(data, dice)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / dice.choice(("a.zip", "a.3mf"))
+        path.write_bytes(data)
+        try:
+            read_scene(path)
+        except InvalidInput:
+            return
 
 
 def image(dice: random.Random) -> None:

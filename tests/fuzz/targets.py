@@ -42,6 +42,8 @@ TARGETS: dict[str, Target] = {
     "coordinator": Target(coordinator_story.story, 60),
     "agent": Target(agent_story.story, 60),
     "mesh": Target(files.mesh, 600, heavy=True),
+    "copy": Target(files.copy, 200, heavy=True),
+    "archive": Target(files.archive, 400, heavy=True),
     "image": Target(files.image, 600, heavy=True),
 }
 

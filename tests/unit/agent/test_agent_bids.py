@@ -204,9 +204,12 @@ def test_a_draining_agent_declines_each_lot() -> None:
     rig.tell(events.DrainRequested(leave=False))
     answer = rig.call(None, Lot(lot=1, feature="echo"))
     assert [d.lot for d in answer.declines] == [0, 1]
-    assert {d.reasons[0].code for d in answer.declines} == {"draining"}
+    why = {(d.reasons[0].code, d.reasons[0].message) for d in answer.declines}
+    assert why == {("draining", "the agent was drained; `undrain` lets it take jobs again")}
     rig.tell(events.UndrainRequested())
     assert one(rig.call()).slots == 1
+    rig.tell(events.DrainRequested(leave=True))
+    assert rig.call().declines[0].reasons[0].message == "the agent is about to leave"
 
 
 def test_nothing_is_reserved_by_a_bid() -> None:

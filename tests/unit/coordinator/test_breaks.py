@@ -161,3 +161,14 @@ def test_agents_that_were_heard_before_the_lead_are_asked_what_they_run(agent: A
     assert desk.take(effects.SendCall) == []
     desk.hear(agent, full=False, answer=True)
     assert [call.agent_id for call in desk.take(effects.SendCall)] == ["a1"]
+
+
+def test_who_slept_does_not_lead_until_it_is_proven(desk: Desk) -> None:
+    desk.tick(1.0)
+    assert desk.engine.leads(desk.now)
+    desk.mono += 60.0
+    assert not desk.engine.leads(desk.now), "its tick is still to come"
+    desk.sleep(0.0)
+    assert not desk.engine.leads(desk.now)
+    desk.do(events.LeadershipProven())
+    assert desk.engine.leads(desk.now)

@@ -1,25 +1,30 @@
-"""What the jobs of a large group ask of the server, all of which begin in the same moment."""
+"""What large groups ask of the server at a time: jobs that begin in the same moment, takeovers, lists."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import pytest
 
 from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import ObjectInfo, Stored
+from pocket3d.bus.port import Msg, ObjectInfo, Stored
 from pocket3d.bus.tasks import TaskPool
+from pocket3d.contracts.chain_messages import ChainListRequest, GroupList
 from pocket3d.contracts.chains import GroupRequest
 from pocket3d.contracts.clock import Now
+from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import SubmitRequest
 from pocket3d.contracts.size_classes import INPUT_BYTES_HEADER
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator.chains.engine import ChainEngine
 from pocket3d.coordinator.engine.submit_quota import SubmitQuota
+from pocket3d.coordinator.io.chain_api import ChainApi
 from pocket3d.coordinator.io.chain_store import store_request
 from pocket3d.coordinator.io.chain_term import ChainTerm
 from support.coordinator_desk import Desk
@@ -53,6 +58,9 @@ class CountingBus(MemoryBus):
     async def last(self, stream: str, subject: str) -> Stored | None:
         return await self._count(f"last {stream}", super().last(stream, subject))
 
+    async def pages(self, stream: str, subject: str, *, start: int, limit: int) -> list[Stored]:
+        return await self._count(f"pages {stream}", super().pages(stream, subject, start=start, limit=limit))
+
     async def object_info(self, bucket: str, name: str) -> ObjectInfo | None:
         return await self._count("object", super().object_info(bucket, name))
 
@@ -75,7 +83,14 @@ async def begun(bus: CountingBus, *groups: GroupRequest) -> list[dict[str, str]]
     tasks = TaskPool(256)
     quota = SubmitQuota(Desk().engine.core)
     term = ChainTerm(
-        bus, SUBJECTS, lambda: Now(0.0, 1.8e9), tasks, quota, cancel=lambda *_: None, is_known=lambda _: False
+        bus,
+        SUBJECTS,
+        lambda: Now(0.0, 1.8e9),
+        tasks,
+        quota,
+        cancel=lambda *_: None,
+        is_known=lambda _: False,
+        leads=lambda _: True,
     )
     term.begin()
     try:
@@ -107,3 +122,17 @@ async def test_files_are_looked_up_some_at_a_time(bus: CountingBus) -> None:
 async def test_groups_that_are_taken_over_are_read_some_at_a_time(bus: CountingBus) -> None:
     await begun(bus, *(GroupRequest(group_id=f"g{number}", jobs=[job(f"j{number}", 0)]) for number in range(JOBS)))
     assert 1 < bus.most[f"last {SUBJECTS.chains_stream}"] <= 16
+
+
+async def test_lists_of_groups_are_read_one_after_the_other(bus: CountingBus) -> None:
+    for number in range(3):
+        await store_request(bus, SUBJECTS, "group", GroupRequest(group_id=f"g{number}", jobs=[job("j", 0)]))
+    core = Desk().engine.core
+    chains = SimpleNamespace(engine=ChainEngine(), listing=asyncio.Lock())
+    term: Any = SimpleNamespace(chains=chains, engine=SimpleNamespace(core=core))
+    api = ChainApi(bus, SUBJECTS, term, lambda: Now(0.0, 1.8e9))
+    handler = next(each.handler for each in api.endpoints() if each.name == "group_list")
+    asked = Msg("", encode(ChainListRequest()), {}, "")
+    answers = await asyncio.gather(*(handler(asked) for _ in range(4)))
+    assert {len(decode(GroupList, each).groups) for each in answers} == {3}
+    assert (bus.calls[f"pages {SUBJECTS.chains_stream}"], bus.most[f"pages {SUBJECTS.chains_stream}"]) == (4, 1)

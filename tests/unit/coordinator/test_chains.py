@@ -241,6 +241,51 @@ def test_a_former_leader_that_writes_late_is_refused_and_reads_what_stands() -> 
     assert former.store() == []
 
 
+def test_a_step_that_a_former_leader_cancelled_too_late_ends_as_its_job_does() -> None:
+    former = ChainsDesk()
+    key = former.submit(chain_of({"a": [], "b": ["a"], "c": ["b"]}))
+    former.started()
+    leader = ChainsDesk()
+    leader.stream, leader._seq = former.stream, 50
+    leader.do(events.ChainFound(key, leader.read(key)))
+    assert leader.started() == ["dog-a"]
+    # The former one does not know yet that it is one.
+    former.do(events.CancelAsked(key, "no", 1))
+    assert former.store() == ["cancelling"]
+    assert former.words(key) == {"a": "queued", "b": "cancelled", "c": "cancelled"}
+    leader.succeed("dog-a")
+    assert leader.started() == ["dog-b"]
+    assert leader.store() == ["step refused"]
+    leader.one(effects.ReadChain)
+    leader.do(events.ChainFound(key, leader.read(key)))
+    leader.succeed(*leader.started())
+    leader.take(effects.CancelJob)
+    assert leader.started() == ["dog-b"], "its job is there, whatever the story says"
+    assert {wish.job_id for wish in leader.take(effects.CancelJob)} == {"dog-b"}
+    leader.succeed("dog-b")
+    leader.started()
+    leader.cancel_job("dog-c")
+    assert leader.store()[-1] == "cancelled"
+    assert leader.words(key) == {"a": "succeeded", "b": "succeeded", "c": "cancelled"}
+
+
+def test_nothing_is_done_while_another_may_lead() -> None:
+    leads = [True]
+    desk = ChainsDesk(leads=lambda now: leads[0])
+    key = desk.submit(chain_of({"a": [], "b": []}))
+    desk.started()
+    leads[0] = False
+    desk.do(events.CancelAsked(key, "no", 1))
+    desk.succeed("dog-a")
+    desk.tick()
+    assert desk.effects == []
+    leads[0] = True
+    desk.tick()
+    assert {wish.job_id for wish in desk.take(effects.CancelJob)} == {"dog-a", "dog-b"}
+    assert desk.store() == ["cancelling", "step"]
+    assert desk.one(effects.Answer).ask == 1
+
+
 def test_a_group_is_one_status_and_one_event_at_its_end() -> None:
     desk = ChainsDesk()
     key = desk.submit(group_of(3))

@@ -97,7 +97,7 @@ def test_a_question_counts_no_hundred_thousand_jobs_ahead() -> None:
     crowd.do(events.AdvertReceived(AgentDouble().advert()))
     crowd.grow(5100)
     engine = crowd.decider.engine
-    for seq, words in ((1, "0 like it"), (4000, "3999 like it"), (5100, "5000 or more like it")):
+    for seq, words in ((1, "no job like it"), (4000, "3999 jobs like it"), (5100, "5000 or more jobs like it")):
         record = engine.record(f"job-{seq}")
         assert record is not None
         assert words in explain(engine.core, record, NOW).summary

@@ -140,7 +140,7 @@ def test_new_writes_a_package_once_and_check_passes_it(tmp_path: Path) -> None:
     assert run("new", "My Cat", "--dir", str(tmp_path)).exit_code == 2
     checked = run("check", "my_cat.adapter:MyCatAdapter", "--path", str(tmp_path / "my-cat" / "src"))
     assert checked.exit_code == 0, checked.output
-    assert "ok       invalid input" in checked.output
+    assert checked.output.startswith("my_cat.adapter:MyCatAdapter:\n") and "ok       invalid input" in checked.output
     assert "name the folder that has it" in run("check", "my_cat.adapter:MyCatAdapter", "--path", str(tmp_path)).output
     unknown = run("check", "my-cat")
     assert unknown.exit_code == 2 and "adapters check my_cat.adapter:CLASS --path FOLDER`" in unknown.output

@@ -44,6 +44,13 @@ def test_of_several_jobs_their_number_is_told() -> None:
             "status",
         ),
         (ApiRefused(409, "known with another request"), Exit.JOB_ID_TAKEN, "known with another request", None),
+        (
+            ApiRefused(400, "unknown parameter", "steps.a.inputs.seeed"),
+            Exit.USAGE,
+            "steps.a.inputs.seeed: unknown",
+            None,
+        ),
+        (ApiRefused(400, "limit 0: want 1 to 1000", "limit"), Exit.USAGE, "limit 0: want 1 to 1000", None),
         (UntrustedServer("not trusted"), Exit.NO_SERVER, "not trusted", "--tlsca FILE or NATS_CA"),
         (Disconnected("no server"), Exit.NO_SERVER, "no server", "`pocket3d up` starts one"),
         (NoLeader("p3d.api.list", 10), Exit.NO_SERVER, "is one running?", "`pocket3d up` starts"),
@@ -54,5 +61,5 @@ def test_an_error_has_its_exit_code_and_its_way_out(error: Exception, code: Exit
     told = explain(error)
     assert told is not None
     assert told.exit_code == code
-    assert says in told.message
+    assert says in told.message and not told.message.startswith("limit: ")
     assert (told.hint is None) if hint is None else hint in (told.hint or "")

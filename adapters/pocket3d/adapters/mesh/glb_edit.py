@@ -20,9 +20,10 @@ from .glb_unread import is_sound
 from .read.glb_arrays import FLOAT, Array, Arrays, as_floats
 from .read.glb_container import pack, unpack
 from .read.glb_document import Document
+from .read.glb_morphs import values_of
 from .read.glb_sparse import dense, is_dense
 from .read.gltf_plain import plain_gltf
-from .read.limits import MeshLimits
+from .read.limits import MAX_VALUES, MeshLimits
 from .triangles import IntArray, bounds
 
 _BYTE, _SHORT, _UINT = 5121, 5123, 5125
@@ -54,6 +55,8 @@ class GlbEdit:
         #: Contents of views, and rows of accessors, that differ from the file's.
         self._contents: dict[int, bytes] = {}
         self._made: dict[int, Array] = {}
+        #: What meshes have at their vertices that were doubled.
+        self._copied = 0
         named = list(references(self.raw))
         #: How often something names each accessor, and each view. Unknown extensions have accessors of their own.
         self._users = Counter(each.holder[each.key] for each in named if each.kind == "accessors")
@@ -80,7 +83,17 @@ class GlbEdit:
         return found
 
     def own_mesh(self, node: int) -> None:
-        """Let a node show a mesh of its own, like the one that it has."""
+        """Let a node show a mesh of its own, like the one that it has.
+
+        Raises:
+            CannotKeep: all such meshes together have too much at their vertices.
+        """
+        for primitive in self.raw["meshes"][self.raw["nodes"][node]["mesh"]]["primitives"]:
+            position = primitive["attributes"].get("POSITION")
+            count = self._accessors[position]["count"] if position in range(len(self._accessors)) else 0
+            self._copied += count * values_of(primitive["attributes"], primitive.get("targets"))
+        if self._copied > MAX_VALUES:
+            raise CannotKeep("copies of its meshes have too much at their vertices")
         mesh = copy.deepcopy(self.raw["meshes"][self.raw["nodes"][node]["mesh"]])
         self.raw["nodes"][node]["mesh"] = len(self.raw["meshes"])
         self.raw["meshes"].append(mesh)

@@ -19,8 +19,10 @@ T = TypeVar("T")
 A = TypeVar("A", bound="Answer")
 
 _NO_MESSAGE = 10037
-#: Reads in flight while paging.
+#: Reads in flight while paging, and bytes of their messages, if they are as large as those before: of a connection that
+#: does not read as fast as it asks a server keeps 64 MB, in base64, and then closes it.
 _PAGE_WINDOW = 64
+_PAGE_BYTES = 8 * 1024 * 1024
 _TIMEOUT = 5.0
 #: The server looks through all subjects and sorts them for each answer of 100,000.
 _SUBJECTS_TIMEOUT = 60.0
@@ -160,7 +162,8 @@ class Reader:
         """As `Bus.pages`.
 
         Each read asks for the next match at or after a sequence. Where matches lie densely, a window of reads is sent
-        at once; where they are sparse the window's reads meet the same message and the window shrinks to one.
+        at once; where they are sparse the window's reads meet the same message and the window shrinks to one. Of large
+        messages few are asked for at once.
         """
         found: list[Stored] = []
         position, window = max(start, 1), 8
@@ -179,6 +182,8 @@ class Reader:
                 break
             position = max(new) + 1
             window = min(window * 2, _PAGE_WINDOW) if len(new) > window // 2 else max(len(new), 1)
+            largest = max(len(answer.data) for answer in new.values())
+            window = max(min(window, _PAGE_BYTES // max(largest, 1)), 1)
         return found[:limit]
 
     async def info(self, stream: str) -> StreamInfo:

@@ -33,11 +33,19 @@ class ChainEngine:
         most_steps: unfinished steps that are held; further chains are refused.
         is_known: true for a published job that is known to be on its way; others are looked for now and then: somebody
             may have removed its message before anybody had read it.
+        leads: true while this coordinator certainly leads. What is to be done waits for it: after a pause somebody else
+            may have cancelled a chain, or begun its next step.
     """
 
-    def __init__(self, most_steps: int = 200_000, is_known: Callable[[str], bool] = lambda job_id: True) -> None:
+    def __init__(
+        self,
+        most_steps: int = 200_000,
+        is_known: Callable[[str], bool] = lambda job_id: True,
+        leads: Callable[[Now], bool] = lambda now: True,
+    ) -> None:
         self._most_steps = most_steps
         self._is_known = is_known
+        self._leads = leads
         self._look_at = 0.0
         self.chains: dict[ChainKey, ChainRecord] = {}
         #: Which steps a job is: of a chain, and of any group that names it.
@@ -74,6 +82,8 @@ class ChainEngine:
             InvalidTransition: a step was about to make a move that its table lacks.
         """
         _HANDLERS[type(event)](self, event, now)
+        if not self._leads(now):
+            return []
         out, self._out = self._out, []
         return out
 

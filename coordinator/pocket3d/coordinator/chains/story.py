@@ -95,7 +95,7 @@ def record_from(key: ChainKey, first: StoryEvent, last: StoryEvent) -> ChainReco
     record.last_seq = last.seq
     record.restored = True
     if last.event != "submitted":
-        _restore(record, read_status(key.kind, last.data))
+        _restore(record, read_status(key.kind, last.data), ended=last.ends)
     return record
 
 
@@ -116,15 +116,16 @@ def unfinished(counts: Mapping[str, int], subjects: Subjects) -> list[ChainKey]:
     return sorted(key for key, rounds in open_rounds.items() if rounds > 0)
 
 
-def _restore(record: ChainRecord, status: ChainStatus | GroupStatus) -> None:
+def _restore(record: ChainRecord, status: ChainStatus | GroupStatus, *, ended: bool) -> None:
     record.round_no = status.round
     record.cancel_reason = (status.reason or "cancelled on request") if status.cancelling else None
     told: Sequence[StepStatus | GroupJobStatus] = status.steps if isinstance(status, ChainStatus) else status.jobs
     for step, said in zip(record.steps, told, strict=False):
         step.job_id = said.job_id
-        # A result never changes; all else is looked up again.
+        # A result never changes; all else is looked up again. So is a step that was cancelled before it had a job,
+        # until the end of the chain says the same: another leader that did not know of it may have begun it.
         state = _ENDINGS.get(said.status)
-        if state is not None:
+        if state is not None and (ended or state is not StepState.CANCELLED):
             step.state = state
             step.failure = _failure_of(said)
 

@@ -124,6 +124,10 @@ class CoordinatorEngine:
         effects, core.effects = core.effects, []
         return effects
 
+    def leads(self, now: Now) -> bool:
+        """True while this coordinator certainly leads: also after a pause that it has not noticed yet."""
+        return self.core.may_decide and not watch.clock_gap(self.core, now)
+
     def _auction(self, now: Now) -> None:
         """Close the open round if it is due, and open the next if something could be placed."""
         core = self.core

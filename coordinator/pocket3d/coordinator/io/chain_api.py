@@ -321,7 +321,8 @@ class ChainApi:
             found.append(each)
             return True
 
-        position = await read_page(self._bus, self._subjects, kind, before, take)
+        async with self._term.chains.listing:
+            position = await read_page(self._bus, self._subjects, kind, before, take)
         page: list[ChainStatus | GroupStatus] = []
         room = room_of(self._bus)
         for each in found:

@@ -209,19 +209,23 @@ async def read_page(
             return 0
         start = max(1, before - _WINDOW)
         found = await _window(bus, subjects, subject, start, before)
-        for stored in reversed(found):
-            if not take(Submitted(ChainKey(kind, subjects.parse_chain(stored.subject).name), stored.seq)):
-                return stored.seq + 1
+        for each in reversed(found):
+            if not take(each):
+                return each.seq + 1
         before = start
     return before if before > 1 else 0
 
 
-async def _window(bus: Bus, subjects: Subjects, subject: str, start: int, end: int) -> list[Stored]:
-    found: list[Stored] = []
+async def _window(bus: Bus, subjects: Subjects, subject: str, start: int, end: int) -> list[Submitted]:
+    """Without their bodies, which may be a megabyte each."""
+    found: list[Submitted] = []
     position = start
     while position < end:
         page = await bus.pages(subjects.chains_stream, subject, start=position, limit=min(end - position, _PAGE))
-        found += [stored for stored in page if stored.seq < end]
+        for stored in page:
+            where = subjects.parse_chain(stored.subject)
+            if stored.seq < end:
+                found.append(Submitted(ChainKey(where.kind, where.name), stored.seq))
         if not page or page[-1].seq >= end:
             break
         position = page[-1].seq + 1

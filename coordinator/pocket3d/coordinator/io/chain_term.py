@@ -53,6 +53,7 @@ class ChainTerm:
         quota: of tenants, whose steps wait until there is room.
         cancel: asks the engine of jobs to end one, with a reason.
         is_known: as `ChainEngine` asks it.
+        leads: as `ChainEngine` asks it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ChainTerm:
         quota: SubmitQuota,
         cancel: Callable[[str, str], None],
         is_known: Callable[[str], bool],
+        leads: Callable[[Now], bool],
     ) -> None:
         self._bus = bus
         self._subjects = subjects
@@ -71,7 +73,7 @@ class ChainTerm:
         self._tasks = tasks
         self._quota = quota
         self._cancel = cancel
-        self.engine = ChainEngine(is_known=is_known)
+        self.engine = ChainEngine(is_known=is_known, leads=leads)
         self._events: Inbox[events.ChainEvent | asyncio.Future[None]] = Inbox()
         self._asks: dict[int, asyncio.Future[bool]] = {}
         self._numbers = itertools.count(1)
@@ -79,6 +81,8 @@ class ChainTerm:
         #: Of reading a request.
         self._turn = asyncio.Lock()
         self._reads = asyncio.Semaphore(_READS)
+        #: Of lists: each reads what was submitted, which may be a megabyte for each line.
+        self.listing = asyncio.Lock()
         self._sizes = InputSizes(bus, subjects)
         self._closed = False
 

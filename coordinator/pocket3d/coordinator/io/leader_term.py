@@ -102,7 +102,9 @@ class LeaderTerm:
         links = Links(self.feed, renew_lease, on_fenced_out, self._read_jobs, self._job_id)
         self._runner = EffectRunner(bus, subjects, lead.record, settings.award_timeout_s, self.tasks, links)
         self.quota = SubmitQuota(self.engine.core)
-        self.chains = ChainTerm(bus, subjects, clock, self.tasks, self.quota, self._cancel_job, self._is_known)
+        self.chains = ChainTerm(
+            bus, subjects, clock, self.tasks, self.quota, self._cancel_job, self._is_known, self.engine.leads
+        )
         self._open: list[Closable] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._closed = False

@@ -27,8 +27,10 @@ class Closed(NamedTuple):
 def closed(core: Core) -> Closed | None:
     """Why no job is taken now; None if jobs are taken."""
     storage = core.storage
+    if core.leaving:
+        return Closed(DeclineCode.DRAINING, "the agent is about to leave")
     if core.draining:
-        return Closed(DeclineCode.DRAINING, "the agent is draining")
+        return Closed(DeclineCode.DRAINING, "the agent was drained; `undrain` lets it take jobs again")
     if not storage.checked:
         return Closed(DeclineCode.DRAINING, "it is not known yet whether this agent can store results")
     if storage.problem is not None:

@@ -128,8 +128,11 @@ def explain(error: Exception) -> CliError | None:
         return CliError(text, Exit.JOB_ID_TAKEN)
     if isinstance(error, NoLeader) and error.standby:
         return CliError(text, Exit.NO_SERVER)
-    refused = isinstance(error, ApiRefused) and error.code == 400
-    if refused or type(error).__name__ in ("DeviceSpecError", "ModelsFileError"):
+    if isinstance(error, ApiRefused) and error.code == 400:
+        # A message that names the field itself says it already.
+        named = error.field is None or error.field.rpartition(".")[2] in text
+        return CliError(text if named else f"{error.field}: {text}", Exit.USAGE)
+    if type(error).__name__ in ("DeviceSpecError", "ModelsFileError"):
         return CliError(text, Exit.USAGE)
     if isinstance(error, Refused):
         return CliError(text, Exit.ERROR, hint=_REFUSALS.get(error.code))

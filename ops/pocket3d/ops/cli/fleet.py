@@ -40,7 +40,7 @@ async def agents(target: Target, adapters: bool, as_json: bool) -> None:
         )
         return
     print_table(
-        ("AGENT", "HOST", "DEVICE", "NAME", "FREE", "TOTAL", "LOADED", "RUNNING"),
+        ("AGENT", "HOST", "DEVICE", "NAME", "FREE", "TOTAL", "RUNNING", "LOADED"),
         [row for advert in found for row in _rows(advert)],
     )
     for advert in found:
@@ -81,10 +81,11 @@ def _rows(advert: Advert) -> list[tuple[str | None, ...]]:
                 device.name,
                 megabytes(free),
                 megabytes(device.total_mb),
+                ", ".join(_running(advert, each) for each in advert.running if each.device == device.id),
+                # The last: it may be a dozen names.
                 ", ".join(
                     label(each.adapter_id, each.variant) for each in advert.residents if each.device == device.id
                 ),
-                ", ".join(_running(advert, each) for each in advert.running if each.device == device.id),
             )
         )
     return rows or [(name, advert.host, None, "no devices", None, None, None, None)]

@@ -128,7 +128,7 @@ async def command(
     \b
     KEY=VALUE    typed by the adapters' parameters, else a text
     KEY:=JSON    any JSON value
-    KEY=@FILE    a file of this machine; *_path=FILE needs no @
+    KEY=@FILE    a file of this machine; *_path=FILE needs no @; *_paths=FILE once for each
     KEY=@JOB     the file that a job makes, once it has; KEY=@JOB/NAME one of several
 
     \b
@@ -197,6 +197,9 @@ async def command(
         if chosen and job.known is not None and not as_json:
             since = f", submitted {job.known.submitted_at}" if job.known.submitted_at else ""
             click.echo(f"{job_id} is known already{since}: {job.known.status}; nothing new was submitted", err=True)
+        if info is not None and not info.adapters:
+            waits = f"no agent serves {feature} now; the job waits for one: `pocket3d explain {job_id}`"
+            click.echo(f"hint: {waits}", err=True)
         if not (wait or download):
             await _first_word(client, job, feature, as_json, doubtful=known and info is None)
             return

@@ -182,7 +182,8 @@ class _Library(NamedTuple):
 
     def _checked(self, pointer: Any) -> Any:
         if not pointer:
-            raise ValueError(self.functions.aiGetErrorString().decode("utf-8", "replace"))
+            said = self.functions.aiGetErrorString().decode("utf-8", "replace").strip()
+            raise ValueError(said or "the importer does not say why")
         return pointer
 
 

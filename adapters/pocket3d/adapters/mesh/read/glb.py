@@ -9,6 +9,7 @@ Judged against the glTF 2.0 specification (Khronos 2017), sections 3.5 to 3.9 an
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -19,14 +20,14 @@ from .glb_container import look_into, pack
 from .glb_document import Document, Primitive
 from .glb_instances import count_instances, spread_instances
 from .glb_left_out import left_out
-from .glb_morphs import shape_by_weights
+from .glb_morphs import shape_by_weights, values_of
 from .glb_origins import base_colours, name_nodes
 from .glb_skins import put_where_joints_hold
 from .glb_split import split_primitives
 from .glb_surface import Mapping, Surface
 from .glb_tree import Tree
 from .gltf_plain import plain_gltf
-from .limits import Checked, MeshLimits, Refused
+from .limits import MAX_VALUES, Checked, MeshLimits, Refused
 
 _TRIANGLES, _STRIP = 4, 5
 
@@ -45,6 +46,7 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     tree = Tree(document)
     copies = count_instances(document, arrays)
     shown = tree.shown(meshes.sizes, limits, copies)
+    _check_values(document, {document.nodes[index].mesh for index in shown}, meshes.sources)
     nodes, roots = put_where_joints_hold(document, arrays, tree, shown, meshes.plain, meshes.sources)
     shape_by_weights(document, arrays, nodes, shown, meshes.plain, meshes.sources)
     spread_instances(document, arrays, nodes, copies)
@@ -68,6 +70,20 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     }
     told = (*packed, *ignored, *surface.ignored)[:10]
     return Checked(pack(reduced, joined), 0, told, origins, base_colours(document, origins))
+
+
+def _check_values(document: Document, shown: Collection[int | None], sources: list[list[Primitive]]) -> None:
+    """Refuse more at the vertices of meshes than can be held: a small file may name one accessor many times."""
+    values = 0
+    for mesh in shown:
+        for primitive in [] if mesh is None else sources[mesh]:
+            count = document.accessors[primitive.attributes["POSITION"]].count
+            values += count * values_of(primitive.attributes, primitive.targets)
+    if values > MAX_VALUES:
+        raise Refused(
+            f"{values:,} attributes and morph targets of vertices, at most {MAX_VALUES:,} are taken; export it with"
+            " fewer morph targets"
+        )
 
 
 def _dress(meshes: list[dict[str, Any]], materials: list[dict[str, Any]]) -> None:

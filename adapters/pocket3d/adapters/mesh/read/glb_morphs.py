@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .glb_arrays import FLOAT, Array, Arrays
+from .glb_arrays import Array, Arrays, as_floats
 from .glb_document import Document, Primitive
 from .glb_sparse import dense, is_dense
 from .limits import Refused
@@ -27,6 +27,12 @@ def default_weights(raw: Mapping[str, Any], node: int) -> Weights:
     if stated is None and "mesh" in shown:
         stated = raw["meshes"][shown["mesh"]].get("weights")
     return _read(stated)
+
+
+def values_of(attributes: Mapping[str, Any], targets: Any) -> int:
+    """How many things each vertex of a primitive has: attributes, and what morph targets have for it."""
+    listed = targets if isinstance(targets, list) else []
+    return len(attributes) + sum(len(each) for each in listed if isinstance(each, dict))
 
 
 class Morphs:
@@ -58,8 +64,8 @@ class Morphs:
             if accessor.count != len(rows) or accessor.type != "VEC3":
                 raise Refused(f"a morph target's {name} has another count or kind than the mesh's")
             shift = dense(self._document, self._arrays, index)
-            if accessor.componentType != FLOAT:
-                shift = self._arrays.rows(index) if accessor.sparse is None and accessor.normalized else shift
+            if accessor.normalized:
+                shift = as_floats(shift)
             rows += weight * shift.astype(np.float64)
         return rows
 

@@ -113,13 +113,19 @@ class _Document:
         """Decode the views that meshoptimizer compressed."""
         from .meshopt import decode
 
+        unpacked = indices = 0
         for view in list(_list(self.raw, "bufferViews")):
             extensions = view.get("extensions", {})
             packed = next((extensions[name] for name in _MESHOPT if name in extensions), None)
             if packed is None:
                 continue
             count, stride = int(packed["count"]), int(packed["byteStride"])
-            self._limits.check_counts(count if packed["mode"] == "ATTRIBUTES" else 0, count // 3)
+            # All together: views may name the same bytes.
+            unpacked += max(count * stride, 0)
+            indices += 0 if packed["mode"] == "ATTRIBUTES" else max(count, 0)
+            self._limits.check_counts(count if packed["mode"] == "ATTRIBUTES" else 0, indices // 3)
+            if unpacked > _MOST_BYTES // 2:
+                raise Refused(f"it unpacks to {unpacked:,} bytes or more; decimate it first")
             start = self._starts[packed["buffer"]] + packed.get("byteOffset", 0)
             data = bytes(self._data[start : start + packed["byteLength"]])
             rows = decode(data, packed["mode"], count, stride, packed.get("filter", "NONE"))
@@ -194,7 +200,8 @@ class _Document:
 
     def _widened(self, index: int) -> int:
         accessor = self.raw["accessors"][index]
-        if accessor["componentType"] == FLOAT or accessor.get("bufferView") is None:
+        # Of what is stored in part its reader knows all kinds of numbers.
+        if accessor["componentType"] == FLOAT or accessor.get("bufferView") is None or "sparse" in accessor:
             return index
         rows = self._rows(accessor)
         if accessor.get("normalized"):
@@ -215,7 +222,9 @@ class _Document:
         if count < 1 or start + (count - 1) * stride + dtype.itemsize * width > len(self._data):
             raise ValueError("an accessor that reaches beyond its buffer")
         self._limits.check_counts(count, 0)
-        rows: npt.NDArray[Any] = np.ndarray((count, width), dtype, bytes(self._data), start, (stride, dtype.itemsize))
+        # Its own bytes alone: each of many accessors may lie in a large buffer.
+        own = bytes(memoryview(self._data)[start : start + (count - 1) * stride + dtype.itemsize * width])
+        rows: npt.NDArray[Any] = np.ndarray((count, width), dtype, own, 0, (stride, dtype.itemsize))
         return rows
 
     def unpack_pictures(self) -> list[str]:

@@ -12,6 +12,8 @@ MIB = 1024 * 1024
 MAX_COORDINATE = 1e15
 #: Of one file.
 MAX_IMAGES = 256
+#: Of one file: attributes of vertices, and what morph targets have for them; each takes 16 bytes or less.
+MAX_VALUES = 40_000_000
 
 
 @dataclass(frozen=True)

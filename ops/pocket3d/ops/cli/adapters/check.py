@@ -104,6 +104,8 @@ def command(
                 raise CliError(told, Exit.USAGE)
             target = asyncio.run(_named(adapter, models))
         report = _check(target, words, device, variant, (load_timeout, run_timeout, cancel_patience), work_dir)
+    # Under the name that was typed: a class that is checked by itself has no id of its own.
+    report = msgspec.structs.replace(report, adapter_id=adapter)
     click.echo(encode({"adapter_id": adapter, "ok": report.ok, "checks": report.checks}) if as_json else report.text())
     if not report.ok:
         raise click.exceptions.Exit(int(Exit.ERROR))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pocket3d.contracts.messages import Advert
 from pocket3d.gpu_agents.engine import effects, events
 from pocket3d.gpu_agents.placement.estimates import Estimates
-from support.agent_rig import AgentRig, adapter, fixed, gpu, of
+from support.agent_rig import AgentRig, adapter, fixed, gpu, of, only
 
 
 def adverts(wanted: list[effects.Effect]) -> list[effects.PublishAdvert]:
@@ -74,6 +75,54 @@ def test_sequence_numbers_rise_with_every_message() -> None:
             seqs.append(effect.report.seq)
     assert seqs == sorted(seqs)
     assert len(set(seqs)) == len(seqs)
+
+
+def test_the_adapters_are_told_again_when_their_period_is_over() -> None:
+    rig = AgentRig(adapters_s=3.0, advert_s=1.0)
+    told = adverts(rig.log) + adverts(rig.pass_time(7))
+    assert [each.advert.adapters is not None for each in told] == [True, False, False, True, False, False, True, False]
+
+
+def test_a_worker_whose_model_is_not_loaded_is_no_resident() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    (worker_id,) = rig.worker_ids()
+    rig.tell(events.WorkerReady(worker_id, 77))
+    rig.fetch(token)
+    rig.pass_time(2)
+    told = rig.all(effects.PublishAdvert)[-1].advert
+    assert ([each.pid for each in told.running], told.residents) == ([77], [])
+
+
+def test_a_resident_is_idle_since_its_last_run() -> None:
+    rig = AgentRig()
+    rig.warm()
+    for idle_s in (0.0, 2.5):
+        rig.pass_time(idle_s)
+        advert = only(rig.tell(events.StatusRequested(1)), effects.Reply).message
+        assert isinstance(advert, Advert)
+        assert [each.idle_s for each in advert.residents] == [idle_s]
+
+
+def test_what_is_on_the_devices_is_listed_before_what_is_finished() -> None:
+    rig = AgentRig(adapters=[adapter(vram_mb=1000, max_concurrent=4)], finished_in_adverts=1)
+    tokens = [rig.take() for _ in range(4)]
+    for token in tokens:
+        rig.run(token)
+    for token in tokens[:2]:
+        rig.tell(events.RunFinished(token, {}, (), 1.0))
+    rig.pass_time(2)
+    told = rig.all(effects.PublishAdvert)[-1].advert
+    assert [(each.token, each.on_device) for each in told.running] == [
+        (tokens[2], True),
+        (tokens[3], True),
+        (tokens[0], False),
+    ]
+    assert told.unlisted == 1
+    assert rig.call().declines, "one that the coordinator does not see may not be lost: no other is taken"
+    rig.tell(events.ResultStored(tokens[0]))
+    rig.pass_time(2)
+    assert not rig.call().declines
 
 
 def test_adapters_are_told_on_change_and_every_ten_seconds() -> None:

@@ -7,7 +7,9 @@ import pytest
 from pocket3d.contracts.commands import (
     AwardJobs,
     CallForBids,
+    Cancel,
     CancelAttempts,
+    CancelsNoted,
     CommandRefused,
     Lot,
     ReportState,
@@ -334,3 +336,25 @@ def test_a_cancel_without_a_reply_is_obeyed_too() -> None:
 def test_an_adapter_that_cannot_run_is_declined_with_its_reason(said: str | None, told: str) -> None:
     reason = AgentRig(adapters=[adapter("broken", available=False, reason=said)]).refused("broken").reason
     assert reason is not None and (reason.code, reason.message) == ("adapter_unavailable", told)
+
+
+def test_of_several_cancels_each_is_answered_for_itself() -> None:
+    rig = AgentRig(adapters=[adapter(vram_mb=100, max_concurrent=9)])
+    first, second = rig.take(), rig.take()
+    tokens = [first, "never-1", second, "never-2"]
+    cancels = [Cancel(job_id="job", token=token) for token in tokens]
+    reply = only(rig.command(CancelAttempts(coordinator_id="c", epoch=EPOCH, cancels=cancels)), effects.Reply).message
+    assert isinstance(reply, CancelsNoted)
+    assert (reply.held, reply.unknown) == ([first, second], ["never-1", "never-2"])
+    assert [rig.failure(token).code for token in (first, second)] == ["cancelled", "cancelled"]
+    assert not rig.refused(token="never-2").accepted
+
+
+def test_a_coordinator_that_asks_nobody_by_name_gets_adverts_with_the_adapters() -> None:
+    rig = AgentRig()
+    rig.pass_time(2)
+    rig.pass_time(0.25)
+    wanted = rig.tell(events.CommandReceived(ReportState(coordinator_id="c", epoch=EPOCH)))
+    advert = only(wanted, effects.PublishAdvert).advert
+    assert advert.adapters is not None
+    assert not of(wanted, effects.Reply)

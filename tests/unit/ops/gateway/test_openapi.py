@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import jsonschema
 import pytest
 
 pytest.importorskip("litestar")
 
+from litestar.params import PathParameter, QueryParameter
+
 from pocket3d.bus.client import Client
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.contracts.messages import Status
 from pocket3d.ops.gateway.app import create_app
 from pocket3d.ops.gateway.openapi import RouteText, document
 from pocket3d.ops.gateway.session import Session
@@ -83,87 +84,50 @@ async def test_the_page_of_the_api_loads_nothing_from_elsewhere() -> None:
     assert (await client.ask("GET", "/docs/app.py")).status == 404
 
 
-# ---------------------------------------------------------------- one route, on values
+def page(
+    name: Annotated[str, PathParameter()],
+    limit: Annotated[int, QueryParameter(le=9)],
+    since: Annotated[str, QueryParameter()] = "",
+    cursor: Annotated[str | None, QueryParameter()] = None,
+    beside: str = "",
+) -> None:
+    """Lists.
 
-
-class PathParameter(NamedTuple):
-    """What Litestar calls it."""
-
-
-class QueryParameter(NamedTuple):
-    """What Litestar calls it."""
-
-
-def read_status(
-    job_id: Annotated[str, PathParameter()],
-    feature: Annotated[str, QueryParameter()],
-    wait_s: Annotated[float | None, QueryParameter()] = None,
-    request: Any = None,
-) -> Status:
-    """Tell one status.
-
-    After a wait.
+    The newest first.
     """
-    raise NotImplementedError
 
 
-def forget() -> None:
-    raise NotImplementedError
-
-
-def told(**more: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "path": "/v1/things/{job_id:str}",
-        "methods": ("GET",),
-        "function": read_status,
-        "status": 200,
-        "media_type": "application/json",
-        "right": "read",
-        "body": None,
-        "tags": ("things",),
-    }
-    (path,) = document([RouteText(**{**given, **more})], "0")["paths"].values()
-    (operation,) = path.values()
-    found: dict[str, Any] = operation
-    return found
-
-
-def test_a_route_is_summed_up_in_the_first_line_of_its_functions_text_and_described_by_all_of_it() -> None:
-    found = told()
-    assert (found["summary"], found["description"]) == ("Tell one status.", "Tell one status.\n\nAfter a wait.")
-    assert (told(function=forget)["summary"], told(function=forget)["description"]) == ("", "")
-
-
-def test_a_parameter_of_the_path_or_without_a_default_is_required() -> None:
-    required = {each["name"]: (each["in"], each["required"]) for each in told()["parameters"]}
-    assert required == {"job_id": ("path", True), "feature": ("query", True), "wait_s": ("query", False)}
-
-
-def test_a_route_that_anybody_may_call_wants_no_token() -> None:
-    assert told()["security"] == [{"token": []}, {}], "a token, or nothing where none are set"
-    assert "security" not in told(right="open")
-
-
-def test_an_answer_has_the_functions_shape_and_one_that_returns_nothing_has_none() -> None:
-    shape = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
-    assert told()["responses"]["200"] == {"description": "done", "content": shape}
-    assert told(function=forget, status=204)["responses"]["204"] == {"description": "done"}
-
-
-def test_a_body_that_a_function_reads_itself_is_described_too() -> None:
-    assert "requestBody" not in told()
-    found = told(body=Status)["requestBody"]["content"]["application/json"]["schema"]
-    assert found == {"$ref": "#/components/schemas/Status"}
-
-
-def test_what_any_route_answers_by_itself_is_not_listed_as_a_method() -> None:
-    routes = [
-        RouteText("/things", methods, forget, 204, "text/plain", "read", None, ())
-        for methods in (("OPTIONS", "PATCH"), ("HEAD", "GET", "POST"))
+def test_a_parameter_is_required_in_a_path_and_where_it_has_no_default() -> None:
+    route = RouteText("/v1/{name:str}/x", ["GET", "HEAD"], page, 200, "text/plain", "read", None, ["jobs"])
+    told = document([route], "1")["paths"]["/v1/{name}/x"]
+    assert told.keys() == {"get"}
+    assert (told["get"]["summary"], told["get"]["description"]) == ("Lists.", "Lists.\n\nThe newest first.")
+    parameters = told["get"]["parameters"]
+    assert [(each["name"], each["in"], each["required"]) for each in parameters] == [
+        ("name", "path", True),
+        ("limit", "query", True),
+        ("since", "query", False),
+        ("cursor", "query", False),
     ]
-    paths = document(routes, "0")["paths"]
-    assert {method: each["operationId"] for method, each in paths["/things"].items()} == {
-        "patch": "patch_things",
-        "get": "get_things",
-        "post": "post_things",
+
+
+@pytest.mark.parametrize(("right", "asked"), [("open", None), ("read", [{"token": []}, {}])])
+def test_a_token_is_asked_for_where_not_everybody_may_call(right: str, asked: Any) -> None:
+    route = RouteText("/x", ["GET"], page, 200, "text/plain", right, None, [])
+    assert document([route], "1")["paths"]["/x"]["get"].get("security") == asked
+
+
+def picture(name: Annotated[str, PathParameter()]) -> bytes:
+    """Shows."""
+    return name.encode()
+
+
+@pytest.mark.parametrize(("function", "content"), [(page, None), (picture, {"image/png": {}})])
+def test_an_answer_that_is_no_json_is_told_by_its_media_type(function: Any, content: Any) -> None:
+    route = RouteText("/x/{name:str}", ["POST", "GET"], function, 201, "image/png", "read", None, [])
+    told = document([route], "1")["paths"]["/x/{name}"]
+    assert {method: each["operationId"] for method, each in told.items()} == {
+        "get": "get_x_name",
+        "post": "post_x_name",
     }
+    assert told["get"]["responses"]["201"].get("content") == content

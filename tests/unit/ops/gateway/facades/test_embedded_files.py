@@ -31,6 +31,17 @@ def test_a_mesh_is_named_by_its_first_bytes() -> None:
     assert embedded_files.mesh(GLB_64, "mesh") == (GLB, "mesh.glb")
 
 
+@pytest.mark.parametrize(("spaces", "known"), [(504, True), (505, False)])
+def test_a_kind_is_told_by_the_first_512_bytes(spaces: int, known: bool) -> None:
+    data = b"{" + b" " * spaces + b'"asset": {"version": "2.0"}}'
+    text = base64.b64encode(data).decode()
+    if known:
+        assert embedded_files.mesh(text, "mesh") == (data, "mesh.gltf")
+        return
+    with pytest.raises(HttpError, match="no mesh"):
+        embedded_files.mesh(text, "mesh")
+
+
 @pytest.mark.parametrize(
     ("text", "code", "why"),
     [

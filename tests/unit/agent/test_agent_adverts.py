@@ -186,6 +186,27 @@ def test_the_probe_is_asked_once_at_a_time_and_only_for_devices_that_need_it() -
     assert len(of(rig.tell(events.ProbeRead({}, rig.now.mono)), effects.ProbeNow)) == 1
 
 
+def test_the_probe_is_asked_more_often_while_one_of_several_devices_is_to_get_memory_back() -> None:
+    rig = AgentRig([fixed(), gpu(), gpu(number=1)], [adapter()], fast_probe_s=0.125)
+
+    def asked() -> int:
+        """How often within half a second."""
+        before = len(rig.all(effects.ProbeNow))
+        for _ in range(4):
+            rig.pass_time(0.125, 0.125)
+            if rig.engine.core.probing:
+                rig.probe({"GPU-0": 10_000, "GPU-1": 16_000}, {"GPU-0": {7: 6000}, "GPU-1": {}})
+        return len(rig.all(effects.ProbeNow)) - before
+
+    rig.probe({"GPU-0": 16_000, "GPU-1": 16_000}, {"GPU-0": {}, "GPU-1": {}})
+    rig.run(rig.take(device="GPU-0"), pid=7)
+    rig.pass_time(1)
+    rig.probe({"GPU-0": 10_000, "GPU-1": 16_000}, {"GPU-0": {7: 6000}, "GPU-1": {}})
+    assert asked() == 0
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    assert asked() == 4
+
+
 def test_estimates_are_medians_and_greatest_peaks_of_the_last_ones() -> None:
     learned = Estimates(3)
     assert learned.load_s("a", "d") is learned.run_s("a", "d") is learned.peak_mb("a", "d") is None

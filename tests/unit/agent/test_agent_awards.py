@@ -99,6 +99,14 @@ def test_answers_are_remembered_within_bounds() -> None:
     assert len(rig.engine.core.runs) == 1
 
 
+def test_of_the_answers_the_latest_are_remembered() -> None:
+    rig = AgentRig(answers_kept=3)
+    tokens = [rig.refused("beta").token for _ in range(5)]
+    rig.tell(events.AdaptersDescribed((adapter("beta", 100, max_concurrent=9),)))
+    answers = [rig.give(rig.make_award("beta", token=token))[0].accepted for token in reversed(tokens)]
+    assert answers == [False, False, False, True, True], "a repeated award gets the answer that it got"
+
+
 def test_an_older_epoch_is_refused_and_report_state_raises_the_fence() -> None:
     rig = AgentRig()
     reply = only(rig.command(ReportState(coordinator_id="b", epoch=EPOCH + 5)), effects.Reply).message

@@ -67,6 +67,16 @@ def test_jobs_are_stopped_when_the_time_of_a_drain_is_over_and_no_tick_is_wanted
     assert rig.engine.next_deadline(rig.now) > rig.now.mono
 
 
+def test_the_end_of_a_drain_says_what_still_keeps_the_agent_from_bidding() -> None:
+    rig, _ = working()
+    rig.tell(events.DrainRequested(leave=False))
+    assert answer(rig, events.UndrainRequested(1)) == "bids again"
+    rig.tell(events.DrainRequested(leave=False))
+    rig.engine.core.storage.problem = "the bucket is full"
+    told = answer(rig, events.UndrainRequested(2))
+    assert told == "drains no more, but the agent cannot store results: the bucket is full"
+
+
 def test_a_drain_that_was_taken_back_stops_nobody() -> None:
     rig, token = working(drain_timeout_s=30)
     rig.tell(events.DrainRequested(leave=False))

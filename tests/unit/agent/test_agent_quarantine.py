@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
+from pocket3d.contracts.jobs import Limits
 from pocket3d.gpu_agents.devices.health import DeviceHealth
 from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.engine import effects, events
@@ -162,6 +163,18 @@ def test_one_job_tries_it_after_the_pause_and_each_failure_doubles_it() -> None:
     rig.run(rig.take("alpha", SICK))
     rig.take("beta", SICK)
     assert rig.all(effects.LogLine)[-1].text == "a device gets jobs again: one succeeded on it"
+
+
+def test_loads_that_take_too_long_count_too() -> None:
+    rig = two_devices()
+    for adapter_id in ("alpha", "beta", "alpha"):
+        token = rig.take(adapter_id, SICK, limits=Limits(load_s=5))
+        worker_id = rig.run_of(token).worker.worker_id
+        rig.tell(events.WorkerReady(worker_id, 7))
+        rig.pass_time(5.5)
+        assert rig.failure(token).code == "timeout"
+        rig.tell(events.WorkerExited(worker_id))
+    assert "alpha and beta failed on it in a row" in str(said(rig))
 
 
 def test_a_pause_of_the_process_is_no_part_of_the_devices_pause() -> None:

@@ -128,6 +128,14 @@ def test_after_a_reconnect_the_way_is_looked_at_again_while_adverts_go_on() -> N
     assert advert(rig).draining
 
 
+def test_a_look_that_was_interrupted_and_no_reconnect_overtook_is_made_again_at_once() -> None:
+    rig = AgentRig(connected=False)
+    rig.tell(events.Connected())
+    only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    assert only(rig.tell(events.StorageChecked()), effects.PublishAdvert).advert.reason is None
+
+
 def quick_two(rig: AgentRig) -> tuple[str, str]:
     """A run that waits for its model, and one that runs."""
     rig.tell(events.AdaptersDescribed((adapter("alpha", 100), adapter("beta", 100))))
@@ -327,6 +335,30 @@ def test_results_that_wait_bound_what_is_taken_too() -> None:
     for token in tokens:
         rig.tell(events.ResultStored(token))
     assert advert(rig).reason is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "at_a_time", "closes_at", "opens_at"),
+    [(1, 1, 2, 0), (1, 2, 3, 1), (2, 1, 3, 1), (2, 2, 5, 2), (3, 2, 7, 3)],
+)
+@pytest.mark.parametrize("files", [True, False], ids=["files", "results"])
+def test_how_many_may_wait_and_how_many_must_be_stored_then(
+    files: bool, factor: int, at_a_time: int, closes_at: int, opens_at: int
+) -> None:
+    rig = quick(max_uploads=at_a_time, max_stores=at_a_time, backlog_factor=factor)
+    tokens: list[str] = []
+    while rig.call().bids:
+        token = rig.take()
+        rig.run(token)
+        rig.tell(events.RunFinished(token, {"success": True}, (output(),) if files else (), 0.1))
+        tokens.append(token)
+    assert len(tokens) == closes_at
+    while not rig.call().bids:
+        token = tokens.pop(0)
+        if files:
+            rig.tell(events.OutputsUploaded(token, (artifact(token),)))
+        rig.tell(events.ResultStored(token))
+    assert len(tokens) == opens_at
 
 
 def test_the_reason_says_why_nothing_is_stored() -> None:

@@ -397,3 +397,22 @@ def test_a_worker_may_be_promised_less_later_and_more_up_to_what_there_is() -> N
     book.promise("w1", 10_000)
     with pytest.raises(LedgerError):
         book.promise("w1", 10_001)
+
+
+def test_memory_that_others_take_at_once_is_not_waited_for_where_processes_show() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.read(Reading(10_000, {7: 6000}), 1.0)
+    book.exited("w1", 2.0)
+    assert book.read(Reading(10_000, {99: 6000}), 2.1) == ["w1"]
+
+
+def test_of_a_gone_worker_what_was_seen_last_stands() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.read(Reading(10_000, {7: 6000}), 1.0)
+    book.exited("w1", 2.0)
+    assert book.read(Reading(10_000, None), 2.1) == []
+    assert (book.seen_mb("w1"), book.room(2.1).available_mb) == (6000, 9000), "its memory counts once"

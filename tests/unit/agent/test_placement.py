@@ -95,3 +95,14 @@ def test_who_takes_long_to_load_stays_longer() -> None:
     assert order(rig) == ["b", "a"], "idle for as long as it loads, not for half of that"
     quick.pinned = True
     assert order(rig) == ["a", "b"], "an operator wants it warm"
+
+
+def test_on_the_cpu_lane_a_job_is_promised_a_tenth_more_than_was_measured_and_on_a_gpu_just_that() -> None:
+    """There memory follows the files, here it is mostly the model's."""
+    for device, promised_mb in ((cpu(8000), 3300), (fixed(8000), 3000)):
+        rig = AgentRig([device], [adapter(vram_mb=1000, devices=["cuda", "cpu"])])
+        if device.kind == "cpu":
+            rig.probe({device.id: 8000})
+        rig.engine.core.estimates.note_peak(("alpha", device.id, None), None, 3000)
+        placed = found(rig)
+        assert isinstance(placed, Placement) and placed.need_mb == promised_mb

@@ -123,6 +123,13 @@ def test_a_list_takes_a_jobs_event_for_its_end() -> None:
     assert (shown["status"], shown["progress"], shown["completed_at"]) == ("completed", 100, 1795839769)
 
 
+def test_a_time_that_is_none_costs_its_mesh_the_time_alone() -> None:
+    shown = meshes.listed(status("succeeded", at="yesterday", submitted_at="9999-99-99T00:00:00Z"))
+    assert (shown["status"], shown["created_at"], shown["completed_at"]) == ("completed", 0, None)
+    ended = Result(job_id="mesh_1", feature="image_to_mesh", status="failed", timings=Timings(finished_at="x"))
+    assert meshes.answer(status("failed"), ended)["completed_at"] is None
+
+
 @pytest.mark.parametrize("word", ["queued", "running", "succeeded", "failed", "cancelled"])
 def test_a_list_tells_an_error_where_a_job_failed_and_says_why(word: str) -> None:
     assert meshes.listed(status(word))["error"] is None

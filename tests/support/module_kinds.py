@@ -303,6 +303,7 @@ SHELLS = frozenset(
         "pocket3d.gpu_agents.workers",
         "pocket3d.gpu_agents.workers.environment",
         "pocket3d.gpu_agents.workers.guardian",
+        "pocket3d.gpu_agents.workers.folder_removal",
         "pocket3d.gpu_agents.workers.guardian_process",
         "pocket3d.gpu_agents.workers.host",
         "pocket3d.gpu_agents.workers.launch",

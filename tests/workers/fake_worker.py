@@ -120,6 +120,9 @@ class Worker:
                 f"x = bytearray(b'1') * ({inputs['mb']} << 20); import time; print('ate', flush=True); time.sleep(600)"
             )
             subprocess.Popen([sys.executable, "-c", code])
+        elif do == "rename":
+            # As prctl(PR_SET_NAME) does, which cuts a name after 15 bytes, be it in the middle of a letter.
+            Path("/proc/self/comm").write_bytes("диффузия".encode()[:15])
         elif do == "ignore_sigterm":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         elif do == "deaf":
@@ -162,6 +165,9 @@ def describe(fd: int) -> None:
             os._exit(0)
         elif mode == "daemon":
             subprocess.Popen(["sleep", "600"], close_fds=False)
+        elif mode == "daemon_of_its_own_session":
+            daemon = subprocess.Popen(["sleep", "600"], start_new_session=True)
+            Path(spec.config["pid_file"]).write_text(str(daemon.pid))
         answers.append(
             AdapterDescription(
                 adapter_id=spec.adapter_id,

@@ -85,6 +85,16 @@ async def test_a_daemon_started_at_import_holds_nothing_up(namespace: Path) -> N
     assert found.available
 
 
+async def test_a_daemon_that_left_the_group_at_import_holds_nothing_up_and_is_ended(
+    namespace: Path, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    daemon = declare("d", "daemon_of_its_own_session", config={"pid_file": str(pid_file)})
+    (found,) = await describe_adapters([daemon], timeout_s=10.0, namespace=namespace)
+    assert found.available
+    await until(lambda: not alive(int(pid_file.read_text())))
+
+
 async def test_nothing_declared_is_nothing_asked(namespace: Path) -> None:
     assert await describe_adapters([], namespace=namespace) == []
 

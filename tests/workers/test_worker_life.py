@@ -259,6 +259,17 @@ async def test_the_memory_limit_kills_and_says_out_of_memory(workers: Workers, m
     assert len(workers.exits()) == 1
 
 
+async def test_the_memory_limit_holds_for_a_worker_whose_name_is_no_text(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocket3d.gpu_agents.workers.process.MEMORY_CHECK_S", 0.05)
+    await workers.start(memory_limit_mb=150)
+    await workers.run("rename")
+    await workers.send("eat_in_child", mb=300)
+    told = await workers.exit()
+    assert (told.worker_id, told.code) == ("w", "out_of_memory")
+
+
 async def test_a_callback_that_fails_ends_its_worker_and_is_seen(workers: Workers) -> None:
     problems: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(str(context["exception"])))

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from pocket3d.gpu_agents.io.file_kinds import media_type, suffix_of
 from pocket3d.gpu_agents.io.job_folders import JobFolders, WorkFolder
+from pocket3d.gpu_agents.workers.folder_removal import remove_tree
 from support.fleet_processes import until
+
+
+@contextmanager
+def no_more_than_a_user(place: Path) -> Generator[None, None, None]:
+    """Without root's right to write everywhere, if the tests have it; `place` is then the user's own."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(place, 65534, 65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @asynccontextmanager
@@ -86,6 +102,52 @@ async def test_an_empty_folder_serves_again_under_another_name_and_a_used_one_do
     assert again.stat().st_ino == numbers["empty"] and again != homes["empty"]
     assert not any(home.exists() for home in homes.values())
     assert sorted(each.name for each in again.iterdir()) == ["in", "out"]
+
+
+def _replaced_by_a_link(home: Path) -> None:
+    (home / "out").rmdir()
+    (home.parent / "elsewhere").mkdir()
+    (home / "out").symlink_to(home.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda home: (home / "notes.txt").write_text("of one job"),
+        lambda home: (home / "out").chmod(0o500),
+        lambda home: (home / "in").chmod(0o600),
+        _replaced_by_a_link,
+    ],
+    ids=["a file beside", "read-only", "closed", "a link"],
+)
+async def test_a_folder_that_a_job_changed_serves_no_other(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    folders = JobFolders(tmp_path / "jobs")
+    home = Path(await folders.take("first"))
+    spoil(home)
+    others = [folders.take_now(f"t{n}") for n in range(20)]
+    assert None in others, "all that were ready are taken"
+    async with tidying(folders):
+        folders.give_back("first")
+        await until(lambda: folders.take_now("next"), 10)
+        assert not home.exists()
+    again = Path(folders.home("next"))
+    assert sorted(each.name for each in again.iterdir()) == ["in", "out"]
+    assert all(each.lstat().st_mode & 0o40700 == 0o40700 for each in again.iterdir()), "folders, and this user's"
+
+
+def test_folders_that_nobody_may_write_to_are_removed() -> None:
+    with TemporaryDirectory() as place, no_more_than_a_user(Path(place)):
+        folder = Path(place, "work")
+        (folder / "store" / "package").mkdir(parents=True)
+        (folder / "store" / "package" / "file").write_text("x")
+        outside = Path(place, "outside")
+        outside.mkdir(mode=0o500)
+        (folder / "store" / "link").symlink_to(outside)
+        for each, mode in ((folder / "store" / "package", 0o500), (folder / "store", 0o000), (folder, 0o500)):
+            each.chmod(mode)
+        remove_tree(folder)
+        assert not folder.exists()
+        assert outside.stat().st_mode & 0o777 == 0o500, "what a link points to is not ours"
 
 
 async def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_wait(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def limited_memory(more_mb: int) -> Iterator[None]:
 
     with _lock:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        found = re.search(r"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        found = re.search(rb"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_bytes(), re.MULTILINE)
         wanted = (int(found[1]) * 1024 if found else 0) + (more_mb + pools_mb()) * 2**20
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)

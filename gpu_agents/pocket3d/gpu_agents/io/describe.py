@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from ..workers.environment import child_environment, interpreter, link_namespace
+from ..workers.guardian_process import MARK_VARIABLE, kill_marked
 from ..workers.log_capture import LineCutter
 from ..workers.process import READ_BYTES, reading
 
@@ -105,6 +107,7 @@ async def _ask(group: list[DeclaredAdapter], namespace: Path, timeout_s: float) 
     """One process for one interpreter, environment and path."""
     python = interpreter(group[0].python)
     env = child_environment(os.environ, python=python, namespace=namespace, env=group[0].env, path=[], visible="")
+    mark = env[MARK_VARIABLE] = secrets.token_hex(16)
     answer_in, answer_out = os.pipe()
     stderr_in, stderr_out = os.pipe()
     with tempfile.TemporaryFile() as question:
@@ -137,7 +140,7 @@ async def _ask(group: list[DeclaredAdapter], namespace: Path, timeout_s: float) 
         finally:
             os.close(answer_out)
             os.close(stderr_out)
-    collected = asyncio.gather(_read_answer(answer_in), _read_last_lines(stderr_in), _ended(process))
+    collected = asyncio.gather(_read_answer(answer_in), _read_last_lines(stderr_in), _ended(process, mark))
     try:
         answer, lines, returncode = await asyncio.wait_for(collected, timeout_s)
     except asyncio.TimeoutError as error:
@@ -145,6 +148,7 @@ async def _ask(group: list[DeclaredAdapter], namespace: Path, timeout_s: float) 
     finally:
         _kill_group(process.pid)
         await process.wait()
+        await asyncio.to_thread(kill_marked, mark)
     if returncode != 0:
         raise _DescribeError(_why(python, returncode, lines))
     try:
@@ -153,10 +157,11 @@ async def _ask(group: list[DeclaredAdapter], namespace: Path, timeout_s: float) 
         raise _DescribeError(f"{python} answered what is no description: {error}") from error
 
 
-async def _ended(process: asyncio.subprocess.Process) -> int:
+async def _ended(process: asyncio.subprocess.Process, mark: str) -> int:
     returncode = await process.wait()
-    # What an adapter started at import may hold the pipes open.
+    # What an adapter started at import may hold the pipes open, also from a session of its own.
     _kill_group(process.pid)
+    await asyncio.to_thread(kill_marked, mark)
     return returncode
 
 

@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import shutil
+import stat
 from collections import deque
 from pathlib import Path
 
 import structlog
+
+from ..workers.folder_removal import remove_tree
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +55,7 @@ class WorkFolder:
 
     def close(self) -> None:
         """Remove the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_tree(self.path)
         self.unlock()
 
     def unlock(self) -> None:
@@ -76,7 +78,7 @@ def _remove_if_dead(folder: Path) -> None:
     try:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
     finally:
         os.close(lock)
 
@@ -191,7 +193,7 @@ def _renew(root: Path, homes: list[str], first: int, wanted: int) -> list[str]:
     renewed: list[str] = []
     for number, home in enumerate(homes, first):
         try:
-            if len(renewed) < wanted and not os.listdir(f"{home}/in") and not os.listdir(f"{home}/out"):  # noqa: PTH208
+            if len(renewed) < wanted and _as_made(home):
                 fresh = f"{root}/{number}"
                 os.rename(home, fresh)  # noqa: PTH104  # half the time
                 renewed.append(fresh)
@@ -199,5 +201,20 @@ def _renew(root: Path, homes: list[str], first: int, wanted: int) -> list[str]:
         except OSError:
             # A job that removed its own folder.
             pass
-        shutil.rmtree(home, ignore_errors=True)
+        remove_tree(home)
     return renewed
+
+
+def _as_made(home: str) -> bool:
+    """True if a folder is as `_make` leaves it. A job may have put files beside `out`, a link in its place, or taken
+    away the right to write to it: the next one is to find none of that.
+    """
+    with os.scandir(home) as entries:
+        found = {each.name: each for each in entries}
+    if found.keys() != {"in", "out"}:
+        return False
+    modes = [each.stat(follow_symlinks=False).st_mode for each in found.values()]
+    return all(stat.S_ISDIR(mode) and mode & stat.S_IRWXU == stat.S_IRWXU for mode in modes) and not any(
+        os.listdir(each.path)  # noqa: PTH208  # texts
+        for each in found.values()
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_KEYS = ("RssAnon:", "RssShmem:")
+_KEYS = (b"RssAnon:", b"RssShmem:")
 
 
 def held_mb(pid: int, proc: Path = Path("/proc")) -> int:
@@ -29,7 +29,8 @@ def held_mb(pid: int, proc: Path = Path("/proc")) -> int:
 
 def _status_kb(status: Path) -> int:
     try:
-        lines = status.read_text().splitlines()
+        # Bytes: a process is called what it likes, and a name that was cut after 15 bytes may be no text.
+        lines = status.read_bytes().split(b"\n")
     except OSError:
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith(_KEYS))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import signal
 import socket
 import time
@@ -38,6 +37,7 @@ from pocket3d.contracts.worker_frames import (
 )
 
 from .environment import child_environment, interpreter
+from .folder_removal import remove_tree
 from .guardian import Guardian
 from .guardian_process import MARK_VARIABLE, kill_marked
 from .launch import ExitFacts, WorkerExit, WorkerLaunch, describe_exit
@@ -301,7 +301,7 @@ class WorkerProcess:
             facts, self.worker_id, self.pid, self._python, self._launch, list(self._capture.last_lines)
         )
         self._log.info("worker ended", worker_id=self.worker_id, code=told.word, message=told.message, asked=told.asked)
-        await asyncio.to_thread(shutil.rmtree, self._launch.work_dir, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, self._launch.work_dir)
         self._on_exit(told)
 
     async def _read_frames(self) -> None:

@@ -314,6 +314,29 @@ async def test_text_to_mesh_answers_in_the_guides_keys() -> None:
 @pytest.mark.parametrize(
     ("base", "inputs", "field"),
     [
+        (TextToMeshModel, {"text_prompt": ""}, "text_prompt"),
+        (ImageToMeshModel, {"image_path": "in.glb"}, "image_path"),
+        (MultiModalMeshModel, {}, "text_prompt"),
+        (MeshSegmentationModel, {"mesh_path": 5}, "mesh_path"),
+        (MeshSegmentationModel, {"mesh_path": "in.glb", "num_parts": 0}, "num_parts"),
+        (MeshSegmentationModel, {"mesh_path": "in.glb", "num_parts": 1001}, "num_parts"),
+        (PartCompletionModel, {"mesh_path": "in.png"}, "mesh_path"),
+    ],
+)
+def test_bad_inputs_are_seen_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: type[BaseModel], inputs: dict[str, Any], field: str
+) -> None:
+    """An adapter checks in `validate_inputs`: its own `_process_request` may look at an input only after minutes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.glb").touch()
+    with pytest.raises(InvalidInput) as caught:
+        concrete(base).validate_inputs(inputs)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("base", "inputs", "field"),
+    [
         (TextToMeshModel, {}, "text_prompt"),
         (TextToMeshModel, {"text_prompt": 5}, "text_prompt"),
         (TextToMeshModel, {"text_prompt": " \n"}, "text_prompt"),

@@ -9,6 +9,7 @@ import importlib
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
@@ -243,6 +244,10 @@ def test_a_lock_is_read_as_it_is_written() -> None:
     assert lock.fits("3.10", "x86_64") and not lock.fits("3.11", "x86_64") and not lock.fits("3.10", "aarch64")
     with pytest.raises(ValueError, match="for which Python"):
         read_lock("cat", "a==1\n")
+    with pytest.raises(ValueError, match="a line is no `name==version`"):
+        read_lock("cat", lock.text() + "c>=3\n")
+    silent = msgspec.structs.replace(lock, download_mb=None, unresolved=())
+    assert read_lock("cat", silent.text() + "\n") == silent
 
 
 @each_with_torch

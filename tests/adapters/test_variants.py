@@ -97,6 +97,14 @@ def test_an_adapter_without_variants_has_none_to_load() -> None:
         from_spec(spec(UNAWARE), "512")
 
 
+def test_an_adapter_is_not_made_before_its_licence_is_accepted() -> None:
+    """A worker is as strict as the description: `models.yaml` may have changed between the two."""
+    licensed = "support.misbehaving.LicensedAdapter"
+    with pytest.raises(AdapterUnavailable, match=r"write `accept_license: true` under adapters\.sized"):
+        from_spec(spec(licensed))
+    assert from_spec(spec(licensed, accept_license=True)).license_info is not None
+
+
 def test_a_worker_loads_the_variant_that_it_is_told(worker: WorkerDriver) -> None:
     worker.begin("sized.SizedAdapter", variant="512")
     worker.next(ModelLoaded)

@@ -67,7 +67,26 @@ def test_what_the_design_asks_of_each_stream() -> None:
         assert consumer.max_ack_pending == -1
 
 
-@pytest.mark.parametrize("wrong", [{"replicas": 2}, {"leader_lease_s": 0}, {"results_max_age_s": -1}])
+def test_every_stream_bucket_and_store_can_be_read_by_sequence_and_by_subject() -> None:
+    """Also where its consumers are protected, and by any replica: all looking up is by that."""
+    for spec in build(P3D).streams:
+        assert spec.allow_direct, spec.name
+        assert spec.config()["allow_direct"] is True, spec.name
+
+
+@pytest.mark.parametrize("replicas", [1, 3, 5])
+def test_settings_take_as_many_replicas_as_a_server_does_and_short_times(replicas: int) -> None:
+    settings = TopologySettings(replicas=replicas, leader_lease_s=0.5)
+    assert all(spec.replicas == replicas for spec in build(P3D, settings).streams)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"replicas": 0}, {"replicas": 2}, {"replicas": 4}, {"leader_lease_s": 0}, {"results_max_age_s": -1},
+        {"jobs_ack_wait_s": 0}, {"story_margin_s": 0}, {"inputs_max_age_s": 0},
+    ],
+)  # fmt: skip
 def test_settings_refuse_nonsense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         TopologySettings(**wrong)
@@ -107,6 +126,36 @@ def test_what_may_be_widened(key: str, have: Any, want: Any, becomes: str) -> No
     words = {"changed": widened.changes, "kept": widened.kept, "left": widened.left}
     assert [kind for kind, said in words.items() if said] == [becomes]
     assert key in words[becomes][0]
+
+
+def _source(name: str, dest: str | None = "kv.>") -> dict[str, Any]:
+    return {"name": name} if dest is None else {"name": name, "subject_transforms": [{"src": "a.>", "dest": dest}]}
+
+
+@pytest.mark.parametrize(
+    ("have", "same"),
+    [
+        ([_source("A"), {**_source("B"), "filter_subject": ""}], True),
+        ([_source("B"), _source("A")], True),
+        ([_source("A")], False),
+        ([_source("A"), _source("B"), _source("C")], False),
+        ([_source("A"), _source("C")], False),
+        ([_source("A"), _source("B", "other.>")], False),
+        ([_source("A"), _source("B", None)], False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_a_stream_that_copies_from_elsewhere_is_left_as_it_is_and_named(have: Any, same: bool) -> None:
+    """The server takes no other source for a stream that is there."""
+    want = {"sources": [_source("A"), _source("B")]}
+    widened = widen("it", {"sources": have}, want)
+    assert widened == (None, [] if same else ["it copies from other sources than wanted"], [], [])
+
+
+def test_subjects_are_added_and_none_is_taken_away() -> None:
+    widened = widen("it", {"subjects": ["a", "mine", "b"]}, {"subjects": ["a", "c"]})
+    assert widened == ({"subjects": ["a", "mine", "b", "c"]}, ["it also takes mine, b"], [], ["subjects lack some"])
 
 
 def test_times_and_sizes_are_said_as_people_say_them() -> None:

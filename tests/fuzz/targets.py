@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NamedTuple
 
-from . import agent_story, coordinator_story, files, frames, messages, texts
+from . import agent_story, coordinator_story, files, frames, messages, records, texts
 
 #: A case that takes longer is a finding, seconds of the processor.
 LIMIT_S = 10.0
@@ -41,6 +41,8 @@ TARGETS: dict[str, Target] = {
     "models_file": Target(texts.models_file, 500),
     "coordinator": Target(coordinator_story.story, 60),
     "agent": Target(agent_story.story, 60),
+    "chain": Target(records.chain, 2000),
+    "story": Target(records.story, 2000),
     "mesh": Target(files.mesh, 600, heavy=True),
     "copy": Target(files.copy, 200, heavy=True),
     "archive": Target(files.archive, 400, heavy=True),

@@ -11,8 +11,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+MOST_COUNT = 1_000_000_000
 #: Jobs, slots, attempts, devices.
-Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Count = Annotated[int, Meta(ge=0, le=MOST_COUNT)]
 #: VRAM or memory in MB (MiB): up to a pebibyte.
 Megabytes = Annotated[int, Meta(ge=0, le=1_073_741_824)]
 #: As above, of what may be overdrawn.

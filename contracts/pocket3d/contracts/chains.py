@@ -182,6 +182,19 @@ def field_of(request: AnyChainRequest, place: int, field: str) -> str:
 
 def check(request: AnyChainRequest) -> Rejection | None:
     """What is wrong with a well-shaped request that has an id, or None; the field names the step."""
+    wrong = check_plan(request)
+    if wrong is not None:
+        return wrong
+    for place, job in enumerate(jobs_of(request)):
+        assert job.job_id is not None
+        wrong = admit(job.feature, encode(job.job()), None, job.job_id).rejection
+        if wrong is not None:
+            return wrong._replace(field=field_of(request, place, wrong.field))
+    return None
+
+
+def check_plan(request: AnyChainRequest) -> Rejection | None:
+    """As `check`, without what its jobs ask for: what passes can be planned, and its jobs published."""
     if request.v != 1:
         return _invalid("v", f"version {request.v} is not known, this system speaks version 1")
     name, what = id_of(request), "chain_id" if isinstance(request, ChainRequest) else "group_id"
@@ -191,7 +204,7 @@ def check(request: AnyChainRequest) -> Rejection | None:
     if wrong is not None:
         return wrong
     for place, job in enumerate(jobs_of(request)):
-        wrong = _check_job(job)
+        wrong = _check_names(job)
         if wrong is not None:
             return wrong._replace(field=field_of(request, place, wrong.field))
     return None
@@ -243,7 +256,7 @@ def _check_jobs(group: GroupRequest) -> Rejection | None:
     return None
 
 
-def _check_job(job: SubmitRequest) -> Rejection | None:
+def _check_names(job: SubmitRequest) -> Rejection | None:
     wrong = check_priority(job.priority)
     if wrong is not None:
         return wrong
@@ -251,7 +264,7 @@ def _check_job(job: SubmitRequest) -> Rejection | None:
         return _invalid("feature", f"{job.feature[:80]!r}: want 1 to 48 of a-z, 0-9 and _")
     if job.job_id is None or not JOB_ID_PATTERN.fullmatch(job.job_id):
         return _invalid("job_id", f"{(job.job_id or '')[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
-    return admit(job.feature, encode(job.job()), None, job.job_id).rejection
+    return None
 
 
 def _tenant_of(group: GroupRequest, job: Job) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as _dt
+import math
 import re
 from functools import lru_cache
 from typing import NamedTuple
 
 _FRACTION = re.compile(r"\.([0-9]+)")
+#: The first and the last second that RFC 3339 can write, Unix seconds. Sums with times that others sent reach further,
+#: and so do times near them with a zone.
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 
 class Now(NamedTuple):
@@ -23,8 +27,10 @@ class Now(NamedTuple):
 
 
 def rfc3339(wall: float) -> str:
-    """Format Unix seconds as RFC 3339 UTC with milliseconds, e.g. `2026-11-23T21:50:00.123Z`."""
-    ms = int(wall * 1000 + 0.5)
+    """Format Unix seconds as RFC 3339 UTC with milliseconds, e.g. `2026-11-23T21:50:00.123Z`. What lies before the year
+    1 or after the year 9999 is written as their first or last second.
+    """
+    ms = math.floor(min(max(wall, _FIRST), _LAST) * 1000 + 0.5)
     return f"{_to_the_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
@@ -45,4 +51,5 @@ def parse_rfc3339(text: str) -> float:
 @lru_cache(maxsize=16)
 def _to_the_second(seconds: int) -> str:
     # Every message carries a time, most of them that of this second.
-    return f"{_dt.datetime.fromtimestamp(seconds, tz=_dt.timezone.utc):%Y-%m-%dT%H:%M:%S}"
+    # `%Y` does not write years before 1000 with four digits.
+    return _dt.datetime.fromtimestamp(seconds, tz=_dt.timezone.utc).isoformat()[:19]

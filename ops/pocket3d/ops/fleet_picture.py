@@ -91,7 +91,7 @@ def _devices(agents: Iterable[Advert]) -> Iterator[str]:
 def _bar(device: DeviceState) -> str:
     """Memory: `#` in use, `+` promised, `.` free."""
     total = max(device.total_mb, 1)
-    used = round(_BAR * max(device.total_mb - device.free_mb, 0) / total)
+    used = round(_BAR * min(max(device.total_mb - device.free_mb, 0) / total, 1))
     promised = min(round(_BAR * device.reserved_mb / total), _BAR - used)
     return f"[{'#' * used}{'+' * promised}{'.' * (_BAR - used - promised)}]"
 

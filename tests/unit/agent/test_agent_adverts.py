@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pocket3d.contracts.messages import Advert
 from pocket3d.gpu_agents.engine import effects, events
 from pocket3d.gpu_agents.placement.estimates import Estimates
-from support.agent_rig import AgentRig, adapter, fixed, gpu, of
+from support.agent_rig import AgentRig, adapter, fixed, gpu, of, only
 
 
 def adverts(wanted: list[effects.Effect]) -> list[effects.PublishAdvert]:
@@ -76,6 +77,54 @@ def test_sequence_numbers_rise_with_every_message() -> None:
     assert len(set(seqs)) == len(seqs)
 
 
+def test_the_adapters_are_told_again_when_their_period_is_over() -> None:
+    rig = AgentRig(adapters_s=3.0, advert_s=1.0)
+    told = adverts(rig.log) + adverts(rig.pass_time(7))
+    assert [each.advert.adapters is not None for each in told] == [True, False, False, True, False, False, True, False]
+
+
+def test_a_worker_whose_model_is_not_loaded_is_no_resident() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    (worker_id,) = rig.worker_ids()
+    rig.tell(events.WorkerReady(worker_id, 77))
+    rig.fetch(token)
+    rig.pass_time(2)
+    told = rig.all(effects.PublishAdvert)[-1].advert
+    assert ([each.pid for each in told.running], told.residents) == ([77], [])
+
+
+def test_a_resident_is_idle_since_its_last_run() -> None:
+    rig = AgentRig()
+    rig.warm()
+    for idle_s in (0.0, 2.5):
+        rig.pass_time(idle_s)
+        advert = only(rig.tell(events.StatusRequested(1)), effects.Reply).message
+        assert isinstance(advert, Advert)
+        assert [each.idle_s for each in advert.residents] == [idle_s]
+
+
+def test_what_is_on_the_devices_is_listed_before_what_is_finished() -> None:
+    rig = AgentRig(adapters=[adapter(vram_mb=1000, max_concurrent=4)], finished_in_adverts=1)
+    tokens = [rig.take() for _ in range(4)]
+    for token in tokens:
+        rig.run(token)
+    for token in tokens[:2]:
+        rig.tell(events.RunFinished(token, {}, (), 1.0))
+    rig.pass_time(2)
+    told = rig.all(effects.PublishAdvert)[-1].advert
+    assert [(each.token, each.on_device) for each in told.running] == [
+        (tokens[2], True),
+        (tokens[3], True),
+        (tokens[0], False),
+    ]
+    assert told.unlisted == 1
+    assert rig.call().declines, "one that the coordinator does not see may not be lost: no other is taken"
+    rig.tell(events.ResultStored(tokens[0]))
+    rig.pass_time(2)
+    assert not rig.call().declines
+
+
 def test_adapters_are_told_on_change_and_every_ten_seconds() -> None:
     rig = AgentRig(adapters_s=10)
     told = adverts(rig.log) + adverts(rig.pass_time(21))
@@ -135,6 +184,27 @@ def test_the_probe_is_asked_once_at_a_time_and_only_for_devices_that_need_it() -
     assert not of(rig.probe({"GPU-0": 16_000}), effects.ProbeNow)
     assert len(of(rig.pass_time(3), effects.ProbeNow)) == 1
     assert len(of(rig.tell(events.ProbeRead({}, rig.now.mono)), effects.ProbeNow)) == 1
+
+
+def test_the_probe_is_asked_more_often_while_one_of_several_devices_is_to_get_memory_back() -> None:
+    rig = AgentRig([fixed(), gpu(), gpu(number=1)], [adapter()], fast_probe_s=0.125)
+
+    def asked() -> int:
+        """How often within half a second."""
+        before = len(rig.all(effects.ProbeNow))
+        for _ in range(4):
+            rig.pass_time(0.125, 0.125)
+            if rig.engine.core.probing:
+                rig.probe({"GPU-0": 10_000, "GPU-1": 16_000}, {"GPU-0": {7: 6000}, "GPU-1": {}})
+        return len(rig.all(effects.ProbeNow)) - before
+
+    rig.probe({"GPU-0": 16_000, "GPU-1": 16_000}, {"GPU-0": {}, "GPU-1": {}})
+    rig.run(rig.take(device="GPU-0"), pid=7)
+    rig.pass_time(1)
+    rig.probe({"GPU-0": 10_000, "GPU-1": 16_000}, {"GPU-0": {7: 6000}, "GPU-1": {}})
+    assert asked() == 0
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    assert asked() == 4
 
 
 def test_estimates_are_medians_and_greatest_peaks_of_the_last_ones() -> None:

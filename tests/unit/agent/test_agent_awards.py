@@ -7,7 +7,9 @@ import pytest
 from pocket3d.contracts.commands import (
     AwardJobs,
     CallForBids,
+    Cancel,
     CancelAttempts,
+    CancelsNoted,
     CommandRefused,
     Lot,
     ReportState,
@@ -95,6 +97,14 @@ def test_answers_are_remembered_within_bounds() -> None:
     (again,) = rig.give(rig.make_award(token=first))
     assert again.accepted
     assert len(rig.engine.core.runs) == 1
+
+
+def test_of_the_answers_the_latest_are_remembered() -> None:
+    rig = AgentRig(answers_kept=3)
+    tokens = [rig.refused("beta").token for _ in range(5)]
+    rig.tell(events.AdaptersDescribed((adapter("beta", 100, max_concurrent=9),)))
+    answers = [rig.give(rig.make_award("beta", token=token))[0].accepted for token in reversed(tokens)]
+    assert answers == [False, False, False, True, True], "a repeated award gets the answer that it got"
 
 
 def test_an_older_epoch_is_refused_and_report_state_raises_the_fence() -> None:
@@ -334,3 +344,25 @@ def test_a_cancel_without_a_reply_is_obeyed_too() -> None:
 def test_an_adapter_that_cannot_run_is_declined_with_its_reason(said: str | None, told: str) -> None:
     reason = AgentRig(adapters=[adapter("broken", available=False, reason=said)]).refused("broken").reason
     assert reason is not None and (reason.code, reason.message) == ("adapter_unavailable", told)
+
+
+def test_of_several_cancels_each_is_answered_for_itself() -> None:
+    rig = AgentRig(adapters=[adapter(vram_mb=100, max_concurrent=9)])
+    first, second = rig.take(), rig.take()
+    tokens = [first, "never-1", second, "never-2"]
+    cancels = [Cancel(job_id="job", token=token) for token in tokens]
+    reply = only(rig.command(CancelAttempts(coordinator_id="c", epoch=EPOCH, cancels=cancels)), effects.Reply).message
+    assert isinstance(reply, CancelsNoted)
+    assert (reply.held, reply.unknown) == ([first, second], ["never-1", "never-2"])
+    assert [rig.failure(token).code for token in (first, second)] == ["cancelled", "cancelled"]
+    assert not rig.refused(token="never-2").accepted
+
+
+def test_a_coordinator_that_asks_nobody_by_name_gets_adverts_with_the_adapters() -> None:
+    rig = AgentRig()
+    rig.pass_time(2)
+    rig.pass_time(0.25)
+    wanted = rig.tell(events.CommandReceived(ReportState(coordinator_id="c", epoch=EPOCH)))
+    advert = only(wanted, effects.PublishAdvert).advert
+    assert advert.adapters is not None
+    assert not of(wanted, effects.Reply)

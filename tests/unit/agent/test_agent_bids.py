@@ -273,3 +273,69 @@ def test_room_that_an_ending_worker_leaves_is_waited_for_no_time() -> None:
     assert alone.worker(worker_id).state.value == "stopping"
     (found,) = alone.call(adapters=["beta"]).bids
     assert found.est_queue_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("total_mb", "jobs", "slots"), [(12_000, 9, 5), (11_999, 9, 4), (4000, 9, 1), (12_000, 1, 1), (12_000, 0, 1)]
+)
+def test_each_further_slot_needs_the_rest_of_a_job(total_mb: int, jobs: int, slots: int) -> None:
+    rig = AgentRig([fixed(total_mb)], [adapter(vram_mb=2000, max_concurrent=8)])
+    bid = one(rig.call(jobs=jobs, vram_mb=4000))
+    assert (bid.claim_mb, bid.claim_next_mb, bid.slots) == (4000, 2000, slots)
+
+
+def test_slots_that_evictions_make_room_for_are_offered() -> None:
+    adapters = [adapter("alpha", 6000), adapter("beta", 3000, max_concurrent=4, idle_vram_mb=0)]
+    rig = AgentRig([fixed(8000)], adapters)
+    rig.warm("alpha")
+    bid = one(rig.call(jobs=4, adapters=["beta"]))
+    assert (bid.slots, bid.evict_mb) == (2, 6000)
+
+
+def test_no_offer_stands_that_claims_memory() -> None:
+    rig = AgentRig()
+    rig.warm()
+    assert one(rig.call(vram_mb=6000)).stands
+    assert not one(rig.call(vram_mb=6001)).stands
+
+
+def test_where_others_hold_even_what_is_kept_free_there_is_nothing_and_not_less() -> None:
+    rig = AgentRig([gpu(16_000, buffer_mb=1000)])
+    rig.probe({"GPU-0": 500}, {"GPU-0": {4711: 15_500}})
+    (reason,) = why(rig.call())
+    assert (reason.code, reason.need_mb, reason.have_mb, reason.short_mb) == ("vram_busy", 6000, 0, 6000)
+
+
+def test_a_device_that_may_run_nothing_says_so_without_megabytes() -> None:
+    (reason,) = why(AgentRig([fixed(cap=0)]).call())
+    assert (reason.code, reason.device, reason.adapter_id) == ("no_slot", "fixed-0", "alpha")
+    assert (reason.need_mb, reason.have_mb, reason.short_mb) == (None, None, None)
+
+
+def test_a_run_that_has_yet_to_load_is_waited_for_with_its_load() -> None:
+    rig = AgentRig([fixed(cap=1)], assumed_load_s=20.0, assumed_run_s=30.0)
+    rig.take()
+    assert one(rig.call()).est_queue_s == 50.0
+    rig.pass_time(15)
+    assert one(rig.call()).est_queue_s == pytest.approx(35.0)
+    rig.pass_time(25)
+    assert one(rig.call()).est_queue_s == pytest.approx(34.0), "overdue: a tenth of what the load has taken"
+
+
+def test_the_first_of_several_runs_that_ends_makes_room_for_a_job_of_its_adapter() -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=2)], assumed_run_s=30.0)
+    first, second = rig.take(), rig.take()
+    rig.run(first)
+    rig.pass_time(10)
+    rig.run(second)
+    bid = one(rig.call())
+    assert (bid.slots, bid.max_concurrent) == (0, 2)
+    assert bid.est_queue_s == pytest.approx(20.0)
+
+
+def test_a_job_that_waits_for_all_memory_waits_for_the_last_run_on_it() -> None:
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 4000), adapter("beta", 4000), adapter("gamma", 10_000)])
+    rig.run(rig.take("alpha"))
+    rig.pass_time(10)
+    rig.run(rig.take("beta"), pid=78)
+    assert one(rig.call(adapters=["gamma"])).est_queue_s == pytest.approx(30.0)

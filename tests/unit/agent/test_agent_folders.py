@@ -168,6 +168,24 @@ async def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_wait(tmp_path:
         (b"ply\nformat ascii 1.0\n", ".ply"),
         (b"solid cube\n", ".stl"),
         (b"# made by x\nmtllib a.mtl\nv 1.0 2.0 3.0\n", ".obj"),
+        (b"GIF89a", ".gif"),
+        (b"BM\x36", ".bmp"),
+        (b"II*\x00", ".tif"),
+        (b"MM\x00*", ".tif"),
+        (b"Kaydara FBX Binary  \x00", ".fbx"),
+        (b"ply\r\nformat ascii 1.0\r\n", ".ply"),
+        (b"PK\x03\x04", ".zip"),
+        (b"\x93NUMPY", ".npy"),
+        (b"BLENDER-v300", ".blend"),
+        (b"; FBX 7.3.0 project file", ".fbx"),
+        (b'<?xml version="1.0"?>\n<COLLADA xmlns="">', ".dae"),
+        (b'{"vertices": []}', ""),
+        (b" \n solid cube\n", ".stl"),
+        (b"v 1.0 2.0 3.0", ".obj"),
+        (b"v 1.0 2.0\n", ""),
+        (b"vn 0 0 1\nvt 0 0 0\n", ""),
+        (b"#\n" * 19 + b"v 1 2 3\n", ".obj"),
+        (b"#\n" * 20 + b"v 1 2 3\n", ""),
         (b"hello", ""),
         (b"to whom it may concern\n", ""),
         (b"", ""),
@@ -180,3 +198,5 @@ def test_suffix_by_first_bytes(head: bytes, suffix: str) -> None:
 def test_media_types() -> None:
     assert media_type("a/b.GLB") == "model/gltf-binary"
     assert media_type("noise") == "application/octet-stream"
+    assert media_type("a.fbx") == media_type("a.splat") == "application/octet-stream"
+    assert {media_type(name) for name in ("a.jpg", "a.JPEG")} == {"image/jpeg"}

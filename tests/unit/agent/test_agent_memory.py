@@ -94,6 +94,11 @@ def test_a_job_that_was_given_more_keeps_it() -> None:
         (7900, 2500, Shortage(held_mb=1000, free_mb=500), False),
         (None, None, Shortage(held_mb=2000, free_mb=9000), False),
         (None, None, Shortage(), False),
+        (None, None, Shortage(held_mb=2000), False),
+        (None, None, Shortage(free_mb=500), False),
+        (7199, 7199, None, True),
+        (7200, 2000, None, False),
+        (2000, 7200, None, False),
         (7900, 7900, Shortage(host=True), True),
     ],
     ids=[
@@ -107,6 +112,11 @@ def test_a_job_that_was_given_more_keeps_it() -> None:
         "its peak was near its claim",
         "one piece that was too large",
         "a worker that cannot tell",
+        "a worker that cannot tell what is free",
+        "a worker that cannot tell what it held",
+        "less than nine tenths of its claim",
+        "it held nine tenths",
+        "it could have had nine tenths",
         "the host's",
     ],
 )
@@ -133,6 +143,67 @@ def test_a_neighbours_out_of_memory_is_not_blamed_on_the_victim() -> None:
         "left it 2500 MB"
     )
     assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") is None
+
+
+def test_where_nobody_can_tell_what_a_worker_held_nobody_else_is_blamed() -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": None})
+    token = rig.take()
+    rig.run(token, pid=7)
+    rig.probe({"GPU-0": 500}, {"GPU-0": None})
+    rig.tell(events.RunFailed(token, "out_of_memory", "CUDA out of memory"))
+    assert rig.failure(token).more_room
+    assert rig.failure(token).message == "CUDA out of memory"
+
+
+def test_memory_that_two_runs_filled_together_is_learned_of_neither() -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000, max_concurrent=2)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    tokens = [rig.take(), rig.take()]
+    for token in tokens:
+        rig.run(token, pid=7)
+    rig.probe({"GPU-0": 10_000}, {"GPU-0": {7: 6000}})
+    rig.tell(events.RunFailed(tokens[0], "out_of_memory", "CUDA out of memory", None, 2.0, 5900))
+    assert rig.failure(tokens[0]).more_room
+    assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") is None
+
+
+@pytest.mark.parametrize("paused_s", [0.0, 60.0])
+def test_memory_of_a_gone_worker_that_is_not_seen_free_is_given_up_after_a_while(paused_s: float) -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000)], release_wait_s=10.0, reading_s=1000.0)
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    rig.run(rig.take(), pid=7)
+    rig.probe({"GPU-0": 10_000}, {"GPU-0": {7: 6000}})
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    ledger = rig.engine.core.devices["GPU-0"].ledger
+    if paused_s:
+        rig.pause(paused_s)
+    rig.pass_time(9.75, 0.25)
+    assert ledger.committed_mb() == 6000, "a pause of the process counts for nothing"
+    (told,) = [each for each in rig.pass_time(0.25) if isinstance(each, effects.PublishAdvert)]
+    assert (ledger.committed_mb(), told.advert.devices[0].reserved_mb) == (0, 0)
+
+
+def test_a_worker_that_was_once_near_its_claim_pays_for_itself() -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000, max_concurrent=2)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    tokens = [rig.take(), rig.take()]
+    for token in tokens:
+        rig.run(token, pid=7)
+    rig.probe({"GPU-0": 500}, {"GPU-0": {7: 5800, 99: 9700}})
+    rig.probe({"GPU-0": 500}, {"GPU-0": {7: 1500, 99: 14_000}})
+    rig.tell(events.RunFailed(tokens[0], "out_of_memory", "CUDA out of memory", None, 2.0, 1000))
+    assert rig.failure(tokens[0]).more_room, "its worker held 5800 of 6000 MB, though this run's own share was small"
+
+
+def test_a_run_may_end_after_its_adapter_was_withdrawn() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.AdaptersDescribed(()))
+    rig.finish(token, peak_mb=4000)
+    assert rig.state(token) == "done"
+    assert rig.engine.core.devices["fixed-0"].ledger.committed_mb() == 6000, "nobody knows what it would need now"
 
 
 def test_what_two_runs_of_one_worker_took_together_is_neithers_peak() -> None:

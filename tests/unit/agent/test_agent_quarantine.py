@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
+from pocket3d.contracts.jobs import Limits
 from pocket3d.gpu_agents.devices.health import DeviceHealth
 from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.engine import effects, events
@@ -92,6 +94,44 @@ def test_adapters_that_fail_on_both_devices_say_nothing_of_either() -> None:
     assert said(rig, SOUND) is None
 
 
+def test_the_only_device_of_an_agent_is_put_away_too() -> None:
+    rig = sick(AgentRig([fixed()], [adapter(name, 1000) for name in ("alpha", "beta")]))
+    assert "alpha and beta failed on it in a row" in str(said(rig))
+
+
+def test_an_adapter_that_fails_on_one_other_device_of_several_says_nothing_of_this_one() -> None:
+    devices = [fixed(), fixed(number=1), fixed(number=2)]
+    rig = AgentRig(devices, [adapter(name, 1000) for name in ("alpha", "beta")])
+    fail(rig, "alpha", SOUND)
+    fail(rig, "beta", SOUND)
+    sick(rig)
+    assert said(rig) is None
+
+
+def test_each_load_that_an_operator_asked_for_counts() -> None:
+    rig = two_devices()
+    for adapter_id in ("alpha", "beta", "alpha"):
+        rig.tell(events.LoadRequested(adapter_id, SICK))
+        worker_id = rig.worker_ids()[-1]
+        rig.tell(events.WorkerReady(worker_id, 7))
+        rig.tell(events.LoadFailed(worker_id, "load_failed", "CUDA error: GPU is lost"))
+        rig.tell(events.WorkerExited(worker_id))
+    assert "alpha and beta failed on it in a row" in str(said(rig))
+
+
+def test_the_attempts_of_one_job_count_once() -> None:
+    rig = two_devices()
+    award = rig.make_award("alpha", SICK)
+    for number in range(5):
+        again = structs.replace(award, token=f"again-{number}")
+        (answer,) = rig.give(again)
+        assert answer.accepted
+        worker_id = rig.run_of(again.token).worker.worker_id
+        rig.tell(events.WorkerExited(worker_id, "worker_crashed", "signal 6"))
+    fail(rig, "beta")
+    assert said(rig) is None, "two jobs failed, and either may have been wrong itself"
+
+
 def test_a_success_between_them_ends_the_row() -> None:
     rig = two_devices()
     fail(rig, "alpha")
@@ -123,6 +163,26 @@ def test_one_job_tries_it_after_the_pause_and_each_failure_doubles_it() -> None:
     rig.run(rig.take("alpha", SICK))
     rig.take("beta", SICK)
     assert rig.all(effects.LogLine)[-1].text == "a device gets jobs again: one succeeded on it"
+
+
+def test_loads_that_take_too_long_count_too() -> None:
+    rig = two_devices()
+    for adapter_id in ("alpha", "beta", "alpha"):
+        token = rig.take(adapter_id, SICK, limits=Limits(load_s=5))
+        worker_id = rig.run_of(token).worker.worker_id
+        rig.tell(events.WorkerReady(worker_id, 7))
+        rig.pass_time(5.5)
+        assert rig.failure(token).code == "timeout"
+        rig.tell(events.WorkerExited(worker_id))
+    assert "alpha and beta failed on it in a row" in str(said(rig))
+
+
+def test_a_pause_of_the_process_is_no_part_of_the_devices_pause() -> None:
+    rig = sick(two_devices())
+    rig.pause(60)
+    assert said(rig) is not None, "nothing was tried on it meanwhile, and nothing could heal"
+    rig.pass_time(30)
+    assert said(rig) is None
 
 
 def test_a_run_that_was_there_before_ends_the_quarantine_by_its_success() -> None:
@@ -175,6 +235,15 @@ def test_a_fault_that_the_driver_tells_clears_the_device_and_ends_when_it_does_n
     assert said(rig, "GPU-0") is not None, "time does not mend it"
     assert only(read(rig), effects.LogLine).level == "info"
     assert said(rig, "GPU-0") is None
+
+
+def test_a_fault_and_its_end_are_told_at_once() -> None:
+    rig = measured()
+    for faults in (("Xid 48: double-bit ECC error",), ()):
+        rig.pass_time(1.0)
+        rig.pass_time(0.1)
+        (told,) = of(read(rig, *faults), effects.PublishAdvert)
+        assert (told.advert.devices[0].quarantine is not None) == bool(faults)
 
 
 def test_a_lost_device_is_told_and_keeps_its_workers() -> None:

@@ -429,12 +429,24 @@ def test_unload_waits_for_the_jobs_on_it() -> None:
         (events.LoadRequested("alpha", "fixed-7", 900), 404),
         (events.LoadRequested("broken", None, 900), 409),
         (events.LoadRequested("huge", None, 900), 409),
+        (events.LoadRequested("unaccelerated", None, 900), 409),
+        (events.LoadRequested("unaccelerated", "fixed-0", 900), 409),
         (events.UnloadRequested("nobody", None, 900), 404),
     ],
 )
 def test_what_an_operator_cannot_have_is_refused(event: Any, code: int) -> None:
-    known = [adapter(), adapter("broken", available=False, reason="no"), adapter("huge", 99_000)]
+    known = [
+        adapter(),
+        adapter("broken", available=False, reason="no"),
+        adapter("huge", 99_000),
+        adapter("unaccelerated", devices=["cpu"]),
+    ]
     assert ask(AgentRig(adapters=known), event).code == code
+
+
+def test_an_operator_who_loads_on_a_device_of_another_kind_is_told_the_kinds_that_do() -> None:
+    rig = AgentRig([fixed()], [adapter(devices=["cpu", "mps"])])
+    assert ask(rig, events.LoadRequested("alpha", "fixed-0", 900)).message == "alpha runs on cpu or mps only"
 
 
 def test_status_is_a_full_advert() -> None:

@@ -85,6 +85,12 @@ def test_the_way_is_looked_at_again_after_pauses_that_double_up_to_five_seconds(
             pass
         pauses.append(rig.now.mono - asked)
     assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    rig.tell(events.StorageChecked())
+    rig.tell(events.Disconnected())
+    rig.tell(events.Connected())
+    rig.tell(events.StorageChecked(WHY))
+    assert not of(rig.pass_time(0.25, 0.25), effects.CheckStorage)
+    assert of(rig.pass_time(0.25, 0.25), effects.CheckStorage), "they begin anew after a look that went well"
 
 
 def test_an_agent_without_a_way_to_the_stores_drains_says_why_and_looks_again() -> None:
@@ -122,6 +128,14 @@ def test_after_a_reconnect_the_way_is_looked_at_again_while_adverts_go_on() -> N
     assert advert(rig).draining
 
 
+def test_a_look_that_was_interrupted_and_no_reconnect_overtook_is_made_again_at_once() -> None:
+    rig = AgentRig(connected=False)
+    rig.tell(events.Connected())
+    only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    assert only(rig.tell(events.StorageChecked()), effects.PublishAdvert).advert.reason is None
+
+
 def quick_two(rig: AgentRig) -> tuple[str, str]:
     """A run that waits for its model, and one that runs."""
     rig.tell(events.AdaptersDescribed((adapter("alpha", 100), adapter("beta", 100))))
@@ -141,6 +155,14 @@ def test_a_look_that_a_reconnect_overtook_counts_for_nothing() -> None:
     rig.tell(events.Disconnected())
     assert not of(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
     assert of(rig.tell(events.Connected()), effects.CheckStorage)
+
+
+def test_a_look_that_was_cut_off_is_made_again_though_nobody_saw_the_connection_break() -> None:
+    rig = AgentRig()
+    rig.tell(events.Disconnected())
+    rig.tell(events.Connected())
+    assert only(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
+    assert rig.engine.core.storage.problem is None
 
 
 def test_a_look_that_the_server_forbids_is_made_again_at_the_next_connection_or_much_later() -> None:
@@ -198,6 +220,16 @@ def test_what_the_server_forbids_fails_the_attempt_at_once_with_the_reason_and_t
     assert pauses == sorted(pauses) and pauses[-1] >= 200, "what looks well and is not costs jobs attempts"
 
 
+def test_pauses_after_refusals_double_up_to_ten_minutes() -> None:
+    rig = AgentRig(connected=False)
+    rig.tell(events.Connected())
+    pauses = []
+    for _ in range(6):
+        rig.tell(events.StorageChecked("may not publish", refused=True))
+        pauses.append(until_look(rig))
+    assert pauses == [60, 120, 240, 480, 600, 600]
+
+
 def test_several_runs_that_are_refused_between_two_looks_lengthen_the_pause_once() -> None:
     one, several = quick(), quick()
     for rig, runs in ((one, 1), (several, 4)):
@@ -206,6 +238,20 @@ def test_several_runs_that_are_refused_between_two_looks_lengthen_the_pause_once
         until_look(rig)
         rig.tell(events.StorageChecked("may not publish", refused=True))
     assert until_look(several) == until_look(one)
+
+
+@pytest.mark.parametrize(("answer", "pause"), [("stored", 60), ("lost", 120)])
+def test_a_stored_result_ends_that_pauses_after_refusals_grow(answer: str, pause: float) -> None:
+    """Only a result proves that what looks well is well."""
+    rig = quick()
+    rig.tell(events.UploadFailed(finish(rig), "may not publish", refused=True))
+    assert until_look(rig) == 60
+    rig.tell(events.StorageChecked())
+    token = finish(rig)
+    rig.tell(events.OutputsUploaded(token, (artifact(token),)))
+    rig.tell(events.ResultStored(token) if answer == "stored" else events.ResultUnknown(token, "timeout"))
+    rig.tell(events.UploadFailed(finish(rig), "may not publish", refused=True))
+    assert until_look(rig) == pause
 
 
 def test_files_that_cannot_be_stored_in_time_fail_with_the_last_reason() -> None:
@@ -233,6 +279,15 @@ def test_failures_are_told_once_and_once_when_storing_works_again() -> None:
     assert lines(rig.tell(events.OutputsUploaded(token, (artifact(token),))), "info") == ["results can be stored again"]
     rig.tell(events.ResultUnknown(token))
     assert not lines(rig.log[-10:])
+
+
+@pytest.mark.parametrize(("after_s", "told"), [(4.75, False), (5.0, True)])
+def test_failures_are_told_when_nothing_was_stored_for_five_seconds(after_s: float, told: bool) -> None:
+    rig = AgentRig()
+    token = finish(rig)
+    rig.tell(events.UploadFailed(token, "no responders"))
+    rig.pass_time(after_s)
+    assert bool(lines(rig.tell(events.UploadFailed(token, "no responders")))) is told
 
 
 def test_a_lost_connection_is_no_failure_of_the_stores() -> None:
@@ -280,6 +335,30 @@ def test_results_that_wait_bound_what_is_taken_too() -> None:
     for token in tokens:
         rig.tell(events.ResultStored(token))
     assert advert(rig).reason is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "at_a_time", "closes_at", "opens_at"),
+    [(1, 1, 2, 0), (1, 2, 3, 1), (2, 1, 3, 1), (2, 2, 5, 2), (3, 2, 7, 3)],
+)
+@pytest.mark.parametrize("files", [True, False], ids=["files", "results"])
+def test_how_many_may_wait_and_how_many_must_be_stored_then(
+    files: bool, factor: int, at_a_time: int, closes_at: int, opens_at: int
+) -> None:
+    rig = quick(max_uploads=at_a_time, max_stores=at_a_time, backlog_factor=factor)
+    tokens: list[str] = []
+    while rig.call().bids:
+        token = rig.take()
+        rig.run(token)
+        rig.tell(events.RunFinished(token, {"success": True}, (output(),) if files else (), 0.1))
+        tokens.append(token)
+    assert len(tokens) == closes_at
+    while not rig.call().bids:
+        token = tokens.pop(0)
+        if files:
+            rig.tell(events.OutputsUploaded(token, (artifact(token),)))
+        rig.tell(events.ResultStored(token))
+    assert len(tokens) == opens_at
 
 
 def test_the_reason_says_why_nothing_is_stored() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from pocket3d.contracts.fit import Need, fits
 from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.placement.ledger import DeviceLedger, LedgerError
 from support.agent_rig import cpu, fixed, gpu
 
@@ -306,11 +307,11 @@ def test_extras_of_runs_come_and_go() -> None:
 def test_a_device_that_is_not_measured_offers_nothing() -> None:
     book = DeviceLedger(gpu(), 10.0, 5.0)
     assert book.unavailable(0.0) is not None
-    assert book.room(0.0).available_mb <= 0
+    assert book.room(0.0).free_mb == 0
     book.read(Reading(16_000, {}), 0.0)
     assert book.unavailable(9.0) is None
     assert "last measured" in (book.unavailable(11.0) or "")
-    assert book.room(11.0).available_mb <= 0
+    assert book.room(11.0).free_mb == 0
     book.read(Reading(0, None, "the GPU fell off the bus"), 12.0)
     assert book.unavailable(12.0) == "the GPU fell off the bus"
 
@@ -335,3 +336,83 @@ def test_a_worker_that_ended_by_itself_is_ending_until_its_memory_is_free() -> N
     assert book.ending() == ["w1"]
     assert book.read(Reading(16_000, {}), 3.0) == ["w1"]
     assert book.ending() == []
+
+
+def test_a_worker_may_be_told_to_end_before_the_device_was_measured() -> None:
+    """What it frees is all that is waited for, less what drivers round."""
+    book = DeviceLedger(gpu(), 10.0, 5.0)
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.hold_reported("w1", 5000)
+    book.end("w1")
+    book.exited("w1", 1.0)
+    assert book.read(Reading(5000 - 65, None), 2.0) == []
+    assert book.read(Reading(5000 - 64, None), 3.0) == ["w1"]
+
+
+def test_a_worker_is_not_ending_before_it_is_told_so() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    assert book.ending() == []
+
+
+def test_memory_is_unreleased_while_any_gone_worker_is_not_seen_free() -> None:
+    book = ledger()
+    for key, pid in (("w1", 7), ("w2", 8)):
+        book.add(key, 6000)
+        book.hold_process(key, pid)
+    assert not book.unreleased()
+    book.exited("w1", 1.0)
+    assert book.unreleased()
+    book.read(Reading(16_000, None), 2.0)
+    assert not book.unreleased()
+
+
+def test_what_a_worker_could_hold_is_what_it_holds_and_what_is_free() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.read(Reading(3000, {7: 6000, 99: 7000}), 1.0)
+    assert book.could_hold_mb("w1") == 9000
+    assert book.could_hold_mb("nobody") is None
+    book.read(Reading(0, None, "GPU is lost"), 2.0)
+    assert book.could_hold_mb("w1") is None, "nothing was measured"
+
+
+@pytest.mark.parametrize("device", [gpu(), fixed(), cpu()])
+def test_it_is_not_known_without_a_reading_of_the_device_that_shows_workers(device: DeviceSpec) -> None:
+    book = DeviceLedger(device, 10.0, 5.0)
+    book.add("w1", 6000)
+    assert book.could_hold_mb("w1") is None
+    if device.budgeted:
+        book.read(Reading(3000), 1.0)
+        assert book.could_hold_mb("w1") is None
+
+
+def test_a_worker_may_be_promised_less_later_and_more_up_to_what_there_is() -> None:
+    book = ledger(fixed(10_000))
+    book.add("w1", 6000)
+    book.promise("w1", 4000)
+    assert (book.claim_mb("w1"), book.room(0.0).available_mb) == (4000, 6000)
+    book.promise("w1", 10_000)
+    with pytest.raises(LedgerError):
+        book.promise("w1", 10_001)
+
+
+def test_memory_that_others_take_at_once_is_not_waited_for_where_processes_show() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.read(Reading(10_000, {7: 6000}), 1.0)
+    book.exited("w1", 2.0)
+    assert book.read(Reading(10_000, {99: 6000}), 2.1) == ["w1"]
+
+
+def test_of_a_gone_worker_what_was_seen_last_stands() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.read(Reading(10_000, {7: 6000}), 1.0)
+    book.exited("w1", 2.0)
+    assert book.read(Reading(10_000, None), 2.1) == []
+    assert (book.seen_mb("w1"), book.room(2.1).available_mb) == (6000, 9000), "its memory counts once"

@@ -69,6 +69,33 @@ def test_one_outcome_that_is_too_large_is_told_with_a_shorter_message(letter: st
     assert len(encode(told)) <= 2048 and told.message.endswith("...") and told.token == "1-1"
 
 
+def test_a_report_takes_outcomes_up_to_the_last_byte_that_is_left_beside_its_envelope() -> None:
+    both = [failed(1, "a"), failed(2, "b")]
+    # Each is followed by a comma or a bracket.
+    just = 512 + sum(len(encode(each)) + 1 for each in both)
+    assert fit_outcomes(both, just) == both
+    assert fit_outcomes(both, just - 1) == both[:1]
+    (whole,) = fit_outcomes(both[:1], 512 + len(encode(both[0])) + 1)
+    assert whole == both[0]
+    assert fit_outcomes([], just) == []
+
+
+def test_no_more_of_a_message_is_cut_than_must_be() -> None:
+    long = failed(1, "x" * 1000)
+    (told,) = fit_outcomes([long], 512 + len(encode(long)))
+    assert isinstance(told, AttemptFailed) and told.message == "x" * 996 + "..."
+    assert len(encode(told)) + 1 <= len(encode(long))
+    (bare,) = fit_outcomes([failed(1, "x")], 512)
+    assert isinstance(bare, AttemptFailed) and bare.message == "...", "it is told, though nothing of it fits"
+
+
+def test_what_has_no_message_to_cut_is_told_as_it_is() -> None:
+    started = AttemptStarted(
+        job_id="j", token="1-1", attempt=1, device="d", adapter_id="a", at="2026-11-28T00:00:00.000Z"
+    )
+    assert fit_outcomes([started, failed(1, "x")], 512) == [started]
+
+
 def test_outcomes_that_fit_are_left_as_they_are() -> None:
     both = [failed(1, "a"), failed(2, "b")]
     assert fit_outcomes(both, 1 << 20) == both

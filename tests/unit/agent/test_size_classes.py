@@ -152,6 +152,31 @@ def test_no_more_than_the_lane_has_is_ever_promised() -> None:
     assert rig.refused("alpha", vram_mb=2000).reason is not None
 
 
+@pytest.mark.parametrize(
+    ("total_mb", "booked_mb"),
+    [(2901, 2200), (2900, 2200), (2899, 500), (1200, 500)],
+    ids=["more than enough", "just enough", "a little less", "none"],
+)
+def test_what_the_next_run_would_need_is_booked_only_where_there_is_room_for_it(total_mb: int, booked_mb: int) -> None:
+    beta = adapter("beta", vram_mb=700, devices=["cpu"])
+    rig = lane(total_mb, beta)
+    token = rig.take("beta")
+    rig.run(token)
+    run(rig, LARGE, 2000)
+    assert committed(rig) - 700 == booked_mb
+
+
+@pytest.mark.parametrize("held_mb", [300, None])
+def test_a_run_may_end_after_its_adapter_was_withdrawn(held_mb: int | None) -> None:
+    rig = lane()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.AdaptersDescribed(()))
+    rig.tell(events.RunFinished(token, {}, (), 4.0, host_peak_mb=2000, host_held_mb=held_mb))
+    rig.tell(events.ResultStored(token))
+    assert (rig.state(token), committed(rig)) == ("done", 500)
+
+
 def test_an_adapter_that_says_what_it_keeps_is_promised_that() -> None:
     rig = lane(idle_vram_mb=150)
     run(rig, LARGE, 2000, held_mb=120)

@@ -29,6 +29,12 @@ def test_what_is_not_given_is_left_to_the_server() -> None:
     assert next(line for line in text if "websocket {" in line).startswith("# ")
 
 
+def test_it_takes_messages_as_large_as_any_server_does_that_was_not_told_otherwise() -> None:
+    """What works with the embedded server must work with another one, whose default is 1 MiB."""
+    assert "max_payload: 1048576" in lines()
+    assert "max_payload: 65536" in lines(max_payload=65_536)
+
+
 def test_what_is_given_stands_there() -> None:
     text = lines(http_port=8222, sync_interval="always", system_password='a"b\\c', websocket_port=9443)
     assert 'http: "127.0.0.1:8222"' in text

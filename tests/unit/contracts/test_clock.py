@@ -34,3 +34,18 @@ def test_fractions_have_any_number_of_digits(fraction: str, seconds: float, zone
 def test_a_time_without_a_zone_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_rfc3339(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+        ("0001-01-01T00:00:00+12:00", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.000Z"),
+        ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59.000Z"),
+    ],
+)
+def test_a_time_that_no_year_holds_is_written_as_the_nearest(text: str, written: str) -> None:
+    assert rfc3339(parse_rfc3339(text)) == written
+    step = -1e9 if written < "1970" else 1e300
+    assert rfc3339(parse_rfc3339(text) + step) == written

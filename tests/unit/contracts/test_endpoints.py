@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pocket3d.bus.port import Endpoint
-from pocket3d.contracts.api import CoordinatorStatus
+from pocket3d.contracts.api import CoordinatorStatus, endpoint_metadata
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import decode
 from pocket3d.contracts.jobs import SubmitRequest
@@ -55,4 +55,20 @@ def test_the_fields_of_a_submit_are_told() -> None:
     assert submit.metadata["request"].startswith("{inputs, ") or "inputs" in submit.metadata["request"]
     assert set(SubmitRequest.__struct_fields__) - {"v"} == {
         field.rstrip("?") for field in submit.metadata["request"].strip("{}").split(", ")
+    }
+
+
+class Request(msgspec.Struct, kw_only=True):
+    v: int = 1
+    agent_id: str
+    leave: bool = False
+
+
+def test_a_request_is_told_by_its_fields_and_which_may_be_left_out() -> None:
+    """Not by its version, which nobody types."""
+    assert endpoint_metadata("takes no more jobs", Request, "drain.request", "drain.answer") == {
+        "description": "takes no more jobs",
+        "request": "{agent_id, leave?}",
+        "schema": "drain.request.json",
+        "answer": "drain.answer.json",
     }

@@ -25,6 +25,12 @@ def test_what_just_fits_fits_and_one_more_mb_does_not() -> None:
     assert Shortfall("vram", 14_977, 14_976).short == 1
 
 
+def test_an_empty_device_has_room_for_all_but_its_buffer() -> None:
+    empty = Room.empty("cuda", 24_576, 1_024)
+    assert fits(need(23_552), empty) is None
+    assert fits(need(23_553), empty) == Shortfall("vram_total", 23_553, 23_552)
+
+
 def test_what_could_never_fit_says_so_whatever_is_free() -> None:
     assert fits(need(23_553), ROOM._replace(free_mb=10**6)) == Shortfall("vram_total", 23_553, 23_552)
 

@@ -23,6 +23,7 @@ FILE = {"artifact": "sha256-0", "filename": "cat.png"}
         ({"text_prompt": "a red chair"}, {"label": {"no": "text"}}, "a red chair"),
         ({"image_path": FILE}, {}, "cat.png"),
         ({"image_paths": [FILE, {"artifact": "sha256-1", "filename": "dog.png"}]}, {}, "cat.png, dog.png"),
+        ({"image_paths": ["no file", FILE], "mesh_path": FILE}, {}, "cat.png, cat.png"),
         ({"mesh_path": {"result": "chair-1", "name": "mesh.glb"}}, {}, "of chair-1"),
         ({"mesh_path": {"artifact": "sha256-0"}, "seed": 7}, {}, None),
         ({"seed": 7}, {"deep": [1], "order": 7, "customer": "x"}, "order=7"),
@@ -38,3 +39,13 @@ def test_a_long_one_is_cut() -> None:
     assert label is not None
     assert len(label) == MAX_LABEL_CHARS
     assert label.endswith("...") and label.isascii()
+
+
+@pytest.mark.parametrize("length", [MAX_LABEL_CHARS - 1, MAX_LABEL_CHARS])
+def test_one_that_just_fits_is_whole(length: int) -> None:
+    assert job_label(Job(inputs={"text_prompt": "x" * length})) == "x" * length
+
+
+def test_one_that_is_a_little_too_long_says_that_it_was_cut() -> None:
+    text = "x" * (MAX_LABEL_CHARS + 1)
+    assert job_label(Job(inputs={"text_prompt": text})) == "x" * (MAX_LABEL_CHARS - 3) + "..."

@@ -177,6 +177,9 @@ def test_unique_items_are_compared() -> None:
     check = ParameterCheck({"properties": {"a": {"uniqueItems": True}}})
     assert check.problem({"a": [1, {"b": 1, "c": 2}, {"c": 1, "b": 2}]}) is None
     assert check.problem({"a": [{"b": 1, "c": 2}, 1, {"c": 2, "b": 1}]}) is not None
+    assert check.problem({"a": "aa"}) is None, "letters are no items"
+    either = ParameterCheck({"properties": {"a": {"uniqueItems": False}}})
+    assert either.problem({"a": [1, 1]}) is None
 
 
 @pytest.mark.parametrize(

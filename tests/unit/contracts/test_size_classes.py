@@ -62,6 +62,10 @@ def test_what_is_counted(inputs: dict[str, Any], artifacts: int | None, total: i
     assert own_bytes(inputs, artifacts) == total
 
 
+def test_what_is_no_file_hides_none_of_those_after_it() -> None:
+    assert own_bytes({"image_paths": ["no file", {"inline": "AAAA" * 10}]}, None) == 30
+
+
 def test_the_header_says_what_its_reader_reads() -> None:
     inputs = {"mesh_path": MESH, "image_paths": [PHOTO, PHOTO]}
     assert size_header(inputs, {"sha256-a": 7, "sha256-b": 100}) == {INPUT_BYTES_HEADER: "207"}

@@ -84,6 +84,7 @@ def test_a_cancel_ends_what_waits_at_once_and_asks_for_the_rest_until_it_ends() 
     assert desk.one(effects.CancelJob) == ("dog-skin", "not wanted any more")
     assert desk.take(effects.Answer) == [], "nobody is answered before it is stored"
     assert desk.store() == ["cancelling"]
+    assert desk.words(key) == {"mesh": "succeeded", "skin": "queued", "rig": "cancelled"}
     assert desk.one(effects.Answer).ask == 1
     desk.tick()
     assert desk.one(effects.CancelJob).job_id == "dog-skin"

@@ -115,6 +115,17 @@ def test_a_batch_ends_at_its_bytes_but_holds_at_least_one_event(writer: Writer) 
     assert len(appended(huge.put(event(reason="r" * (2 * MOST_BYTES)))).events) == 1
 
 
+@pytest.mark.parametrize(("more", "batches"), [(0, [["j1", "j2"]]), (1, [["j1"], ["j2"]])])
+def test_a_batch_may_have_just_so_many_bytes(writer: Writer, more: int, batches: list[list[str]]) -> None:
+    (least,) = appended(writer.put(event(reason="r"))).bodies
+    half = MOST_BYTES // 2 - len(least) + 1
+    writer.put(event(job_id="j1", reason="r" * half), event(job_id="j2", reason="r" * (half + more)))
+    found = []
+    while made := writer.do(BatchStored())[1:]:
+        found.append([e.status.job_id for e in appended(made).events])
+    assert found == batches
+
+
 def test_an_event_that_the_server_would_not_take_is_shortened(writer: Writer) -> None:
     small = Writer(max_payload=4096)
     batch = appended(small.put(event("failed", reason="r" * 9000), event("started", "j2")))
@@ -204,6 +215,15 @@ def test_a_batch_that_was_stored_without_an_answer_is_not_stored_twice(writer: W
     writer.do(LeaderRecordWritten(7, 8))
     assert writer.do(BatchEndRead(batch.name)) == [EventsAreStored(batch.events)]
     assert appended(writer.put(event("failed"))).fence == 8
+
+
+def test_what_stands_is_read_again_where_it_could_not_be_read_after_the_fence_was_renewed(writer: Writer) -> None:
+    batch = unanswered(writer)
+    writer.do(LeaderRecordRead(RECORD, FENCE))
+    writer.do(LeaderRecordWritten(7, 8))
+    assert writer.do(BatchEndUnread()) == []
+    assert writer.wait() == [ReadBatchEnd(batch.events[-1])], "the fence need not be written a second time"
+    assert writer.do(BatchEndRead(batch.name)) == [EventsAreStored(batch.events)]
 
 
 def test_a_batch_that_was_not_stored_is_sent_again_under_the_new_fence(writer: Writer) -> None:

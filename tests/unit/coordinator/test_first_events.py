@@ -27,14 +27,32 @@ def sent(first_events: FirstEvents) -> list[list[str]]:
     ]
 
 
-def test_one_id_is_in_no_batch_twice(first_events: FirstEvents) -> None:
-    for seq, job_id in enumerate(("a", "b", "a", "c")):
+@pytest.mark.parametrize(
+    ("ids", "batches"),
+    [("abac", [["a", "b"], ["a", "c"]]), ("abbc", [["a", "b"], ["b", "c"]]), ("aabc", [["a"], ["a", "b", "c"]])],
+)
+def test_one_id_is_in_no_batch_twice(first_events: FirstEvents, ids: str, batches: list[list[str]]) -> None:
+    for seq, job_id in enumerate(ids):
         first_events.put(PublishQueued(last_status(job_id), 10 + seq))
     assert sent(first_events) == []
+    for number, batch in enumerate(batches):
+        first_events.answered(f"busy{number}")
+        assert sent(first_events) == [batch]
+        first_events.answered("a")
+
+
+def test_a_batch_that_is_answered_frees_its_place_and_no_other(first_events: FirstEvents) -> None:
+    for job_id in "ab":
+        first_events.put(PublishQueued(last_status(job_id), 10))
     first_events.answered("busy0")
-    assert sent(first_events) == [["a", "b"]]
-    first_events.answered("busy1")
-    assert sent(first_events) == [["a", "c"]]
+    (batch,) = first_events.send()
+    assert isinstance(batch, PublishQueuedBatch)
+    first_events.put(PublishQueued(last_status("c"), 12))
+    assert sent(first_events) == []
+    first_events.batch_answered(batch)
+    assert sent(first_events) == [["c"]]
+    first_events.put(PublishQueued(last_status("d"), 13))
+    assert sent(first_events) == [], "four are in flight"
 
 
 def test_one_id_is_not_sent_alone_while_it_is_under_way(first_events: FirstEvents) -> None:

@@ -119,6 +119,22 @@ def test_a_job_is_found_by_its_time_though_the_servers_clock_had_stepped_back_be
     assert pages(jobs, JobFilter(since=100.0), 9) == [[4, 2]]
 
 
+def test_the_search_ends_at_a_job_that_is_more_than_a_minute_too_old() -> None:
+    """Only a server's clock that stepped back further could hide a job; nobody reads all that came before."""
+    since = EPOCH_WALL + 100
+    for submitted_at, found in ((since - 60.0, [4, 2]), (since - 60.5, [4])):
+        jobs = JobList()
+        for seq, at in ((4, since), (3, submitted_at), (2, since)):
+            each = record(seq)
+            each.submitted_at = at
+            jobs.add(each)
+        assert pages(jobs, JobFilter(since=since), 9) == [found]
+        former = [ended(seq, submitted_at=rfc3339(at)) for seq, at in ((4, since), (3, submitted_at), (2, since))]
+        jobs = JobList()
+        jobs.read(former, 9, 0)
+        assert pages(jobs, JobFilter(since=since), 9) == [found]
+
+
 def test_a_status_says_since_when_a_job_stands_there_by_the_clock_of_the_takeover(
     desk: Desk, agent: AgentDouble
 ) -> None:

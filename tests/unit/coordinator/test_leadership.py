@@ -285,6 +285,22 @@ def test_a_coordinator_that_answers_no_pings_is_not_asked() -> None:
     assert second.held == [], "an earlier version does not listen there"
 
 
+def test_a_leader_that_overtook_a_candidate_has_its_whole_lease_though_it_seemed_gone_before() -> None:
+    first, second, bucket = removed_entry()
+    bucket.there["one"] = False
+    second.tick(1.0)
+    assert not second.leadership.leading, "it has heard that the leader is not connected, and waits whether it stays so"
+    second.hold = (PingLeader,)
+    first.mono = second.mono
+    assert bucket.fence is not None and bucket.record is not None
+    # The leader that seemed gone leads anew, by a younger record in both places.
+    younger = msgspec.structs.replace(bucket.fence, epoch=bucket.record.epoch + 1)
+    bucket.fence, bucket.fence_seq = younger, bucket.fence_seq + 1
+    bucket.record, bucket.revision = younger, bucket.revision + 1
+    second.tick(LEASE - 1)
+    assert not second.leadership.leading
+
+
 def test_what_was_said_of_a_former_leader_is_not_held_against_the_next() -> None:
     first, second, bucket = pair()
     second.tick(RENEW)

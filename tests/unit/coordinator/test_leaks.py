@@ -30,6 +30,38 @@ def test_jobs_that_ended_leave_no_deadline_behind() -> None:
     assert len(desk.engine.core.deadlines) < 200
 
 
+def test_deadlines_of_jobs_that_all_leave_at_once_go_with_them() -> None:
+    deadlines = Deadlines()
+    for number in range(MANY):
+        deadlines.set(f"j{number}", float(number))
+    for number in range(MANY):
+        deadlines.forget(f"j{number}")
+        assert len(deadlines) <= 2 * (MANY - number) + 64
+    deadlines.forget("nobody")
+    assert deadlines.passed(1e9) == []
+
+
+def test_a_deadline_has_passed_at_its_very_moment_and_only_once() -> None:
+    deadlines = Deadlines()
+    for job_id in ("a", "b", "c"):
+        deadlines.set(job_id, 5.0)
+    assert deadlines.passed(4.999) == []
+    assert deadlines.passed(5.0, most=0) == []
+    assert deadlines.passed(5.0, most=2) == ["a", "b"]
+    assert deadlines.passed(5.0) == ["c"]
+    assert deadlines.passed(5.0) == []
+
+
+def test_the_latest_deadline_that_was_set_is_the_one_that_holds() -> None:
+    deadlines = Deadlines()
+    deadlines.set("later", 5.0)
+    deadlines.set("later", 9.0)
+    deadlines.set("sooner", 9.0)
+    deadlines.set("sooner", 5.0)
+    assert deadlines.passed(5.0) == ["sooner"]
+    assert deadlines.passed(9.0) == ["later"]
+
+
 def test_deadlines_pass_in_order_whatever_left_before() -> None:
     deadlines = Deadlines()
     for number in range(MANY):

@@ -9,7 +9,7 @@ import pytest
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import InvalidTransition, JobState
 from pocket3d.contracts.messages import Result
-from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine import effects, events, lifecycle
 from pocket3d.coordinator.engine.job import JobClass, JobRecord
 from pocket3d.coordinator.engine.lifecycle import TRANSITIONS, check_transition
 from support.coordinator_desk import AgentDouble, Desk, last_status
@@ -167,6 +167,16 @@ def test_a_move_beside_the_table_raises_with_the_history(row: tuple[JobState, Jo
     with pytest.raises(InvalidTransition, match=r"job j1: .* is not in the table; its history: read; queued") as caught:
         check_transition("j1", *row, ["read", "queued"])
     assert (caught.value.start, caught.value.end) == row
+
+
+def test_who_watches_is_told_of_every_move_and_of_none_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulation counts which rows of the table it has taken."""
+    seen: list[tuple[JobState, JobState]] = []
+    monkeypatch.setattr(lifecycle, "observers", [lambda start, end: seen.append((start, end))])
+    check_transition("j1", S.QUEUED, S.AWARDED, [])
+    with pytest.raises(InvalidTransition):
+        check_transition("j1", S.FINISHED, S.QUEUED, [])
+    assert seen == [(S.QUEUED, S.AWARDED)]
 
 
 def test_a_finished_job_cannot_come_back(desk: Desk, agent: AgentDouble) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import RunningJob
 from pocket3d.coordinator.auction.planning import Assignment
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.awards import send_awards
@@ -141,3 +142,14 @@ def test_an_award_to_an_agent_that_left_holds_up_no_other_one(desk: Desk, agent:
     assert [item.job_id for each in core.effects if isinstance(each, effects.SendAwards) for item in each.awards] == [
         "j2"
     ]
+
+
+def test_a_run_that_nobody_knows_hides_none_behind_it(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    cut(desk)
+    assert desk.state() is S.QUEUED
+    stray = RunningJob(job_id="ghost", attempt=1, token="6-9", adapter_id="echo", device="fixed-0")
+    agent.running = [stray, agent.runs(item)]
+    desk.hear(agent)
+    assert desk.state() is S.RUNNING

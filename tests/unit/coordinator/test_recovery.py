@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pocket3d.contracts.bounds import MOST_COUNT
 from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.lifecycle import JobState
@@ -189,6 +190,15 @@ def test_attempts_spent_before_count() -> None:
     retry = desk.record().retry
     assert retry is not None
     assert (retry.spent, desk.record().attempt_no) == (2, 3)
+
+
+def test_an_attempt_beyond_what_messages_can_count_spoils_no_award() -> None:
+    desk = taking_over()
+    agent = AgentDouble("a1")
+    desk.hear(agent)
+    desk.do(events.ResultsDrained())
+    recovered(desk, attempt=MOST_COUNT)
+    assert desk.win(agent).attempt == MOST_COUNT
 
 
 def test_a_history_that_has_left_by_age_makes_a_new_job() -> None:

@@ -82,8 +82,21 @@ def test_so_many_are_looked_up_at_once() -> None:
     while asked := rounds.step():
         assert isinstance(asked[0], FindMessages)
         sizes.append(len(asked[0].messages))
+        assert rounds.step() == [], "one question at a time"
         rounds.sweep.looked()
     assert sizes == [256, 44]
+
+
+def test_a_part_of_which_no_job_is_left_is_passed_over() -> None:
+    rounds = Rounds(3)
+    rounds.ask()
+    rounds.sweep.counted(0)
+    core = rounds.desk.engine.core
+    for number in range(3):
+        core.remove(core.jobs[f"j{number}"])
+    assert rounds.step() == []
+    rounds.mono += 10.0
+    rounds.ask()
 
 
 def test_a_count_without_an_answer_is_asked_for_again_later() -> None:
@@ -169,6 +182,19 @@ def test_messages_are_looked_up_while_a_takeover_still_reads_and_stories_are_not
     core.job_list.read((), 10, 0)
     assert len(rounds.count(5)) == 2, "there are more messages than the index has room for"
     assert not any(isinstance(each, ListStories) for each in rounds.sweep.step(AGAIN_S + 1.0))
+
+
+def test_the_sweep_asks_for_one_part_of_the_stories_after_the_other() -> None:
+    desk = Desk()
+    core = desk.engine.core
+    core.job_list = listed(1001, 601, full=True)
+    sweep = RemovalSweep(core, 10.0)
+    assert sweep.step(0.0) == [ListStories(601)]
+    assert sweep.step(1.0) == [], "one question at a time"
+    sweep.listed(StoriesListed((), 301))
+    assert sweep.step(2.0) == [ListStories(301)]
+    sweep.listed(StoriesListed((), 0))
+    assert sweep.step(3.0) == []
 
 
 def test_nothing_is_asked_by_one_that_does_not_lead() -> None:

@@ -15,7 +15,7 @@ from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.content import content_of
 from pocket3d.coordinator.engine.explain import explain
 from pocket3d.coordinator.engine.result_cache import Made, ResultCache
-from support.coordinator_desk import AgentDouble, Desk, offer
+from support.coordinator_desk import AgentDouble, Desk, last_status, offer
 
 S = JobState
 MESH = Artifact(
@@ -244,6 +244,19 @@ def test_a_message_published_again_while_it_is_looked_for_and_the_lead_is_in_dou
     assert (desk.record("second").seq, desk.engine.core.held.cached("second")) == (6, "first")
     desk.do(events.LeadershipProven())
     assert desk.one(effects.StoreResult).result.status == "cancelled"
+
+
+def test_a_wish_is_that_of_the_message_which_is_the_job(desk: Desk, agent: AgentDouble) -> None:
+    """Two messages have one id, and the one that was read first is not the job."""
+    desk.hear(agent)
+    ended(desk, agent)
+    desk.read("second", seq=5, inputs=SEVEN, cache=True)
+    desk.read("second", seq=6, inputs=SEVEN)
+    desk.do(events.QueuedConflict("second"))
+    desk.do(events.LastEventRead("second", last_status("second"), job_seq=6))
+    assert (desk.record("second").seq, desk.state("second")) == (6, S.QUEUED)
+    assert desk.take(effects.ReadCached) == []
+    assert len(desk.take(effects.SendCall)) == 1, "it wants to run"
 
 
 def test_a_cached_result_answers_for_the_job_that_ran(desk: Desk, agent: AgentDouble) -> None:

@@ -27,6 +27,8 @@ from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.io import leader_record_io
 from pocket3d.coordinator.io.leader_record_io import LEADER_KEY
 from pocket3d.coordinator.io.leader_term import EngineFault
+from pocket3d.coordinator.leadership.leader_record import LeaderRecordRead
+from pocket3d.coordinator.leadership.lease_events import LeaseRead
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
 from support.coordinator_desk import AgentDouble, offer
@@ -480,3 +482,15 @@ async def test_a_lease_that_is_anothers_by_now_is_not_given_back() -> None:
     found = await leader_record_io.read_lease(bus, subjects)
     assert found.record is not None
     assert found.record.coordinator_id == "two"
+
+
+@pytest.mark.parametrize("epoch", [2**53 - 1, 2**63, -1])
+async def test_an_epoch_that_no_clock_made_is_no_leaders(epoch: int) -> None:
+    # The next epoch would be no number that messages can carry: no agent would take a command of any leader again.
+    bus, subjects = MemoryBus(MemoryServer(WallClock())), SUBJECTS
+    await bus.ensure(topology.build(subjects, topology.TopologySettings()))
+    junk = f'{{"coordinator_id":"zz","epoch":{epoch}}}'.encode()
+    seq = await bus.append(subjects.leader_record(), junk)
+    assert await leader_record_io.read_leader_record(bus, subjects) == LeaderRecordRead(None, seq)
+    revision = await bus.kv_put(subjects.leader_bucket, LEADER_KEY, junk)
+    assert await leader_record_io.read_lease(bus, subjects) == LeaseRead(None, revision)

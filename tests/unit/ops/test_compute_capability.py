@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pocket3d.ops.installer.compute_capability import architectures_of, runs_on
+from pocket3d.ops.installer.compute_capability import Card, architectures_of, compiler_knows, runs_on, version, why_not
 from pocket3d.ops.installer.toolkits import Toolkit, fitting, gcc_too_new, jobs, nvcc_version, too_new
 
 OLD = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
@@ -62,3 +62,43 @@ def test_compilers_are_as_many_as_the_memory_holds() -> None:
     assert jobs(cpus=64, free_memory_mb=128_000) == 14
     assert jobs(cpus=4, free_memory_mb=128_000) == 4
     assert jobs(cpus=64, free_memory_mb=8_000) == 1
+    assert jobs(cpus=64, free_memory_mb=17_999) == 1
+    assert jobs(cpus=64, free_memory_mb=18_000) == 2
+
+
+@pytest.mark.parametrize(
+    ("card", "cuda", "least", "says"),
+    [
+        (Card("a", "8.0", "525.60"), "12.4", "8.0", None),
+        (Card("a", "8.0", "524.99"), "12.4", "8.0", "a has driver 524.99; CUDA 12.4 wants 525 or later"),
+        (Card("a", "8.0", "580.1"), "13.0", None, None),
+        (Card("a", "8.0", "579.9"), "13.0", None, "a has driver 579.9; CUDA 13.0 wants 580 or later"),
+        (Card("a", "8.0", "1.0"), "11.8", None, None),
+        (Card("a", "8.0", ""), "12.4", None, None),
+        (Card("a", None, "550.1"), "12.4", "8.0", None),
+        (Card("a", "7.5", "550.1"), "12.4", "8.0", "a has compute capability 7.5; the recipe's kernels want 8.0 or"),
+        (Card("a", "7.5", "550.1"), "12.4", None, None),
+        (Card("a", "12.0", "570.1"), "12.4", None, "a has compute capability 12.0, and torch 2.6.0 for CUDA 12.4 has"),
+    ],
+)
+def test_why_a_gpu_does_not_run_a_recipe(card: Card, cuda: str, least: str | None, says: str | None) -> None:
+    """What a driver does not tell keeps nobody from trying."""
+    found = why_not(card, torch="2.6.0", cuda=cuda, least=least)
+    assert found is None if says is None else found is not None and found.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("capability", "since"),
+    [("8.9", "11.8"), ("9.0", "11.8"), ("10.0", "12.8"), ("12.0", "12.8"), ("10.3", "12.9"), ("12.1", "12.9")],
+)
+def test_an_nvcc_compiles_for_an_architecture_since_a_version(capability: str, since: str) -> None:
+    major, minor = version(since)
+    assert compiler_knows(capability, since)
+    assert not compiler_knows(capability, f"{major}.{minor - 1}")
+    assert compiler_knows("8.6", "9.0"), "older ones are known to all"
+
+
+def test_versions_are_compared_by_their_numbers() -> None:
+    assert version("550.54.14") == (550, 54, 14)
+    assert version("none") == (0,)
+    assert version("12.10") > version("12.9")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+from msgspec import structs
+
 from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.messages import Advert, DeviceState, JobError, Progress, Resident, RunningJob, Status
 from pocket3d.ops.fleet_picture import Snapshot, picture
@@ -102,3 +105,76 @@ def test_each_list_has_a_few_lines() -> None:
     assert [each for each in shown if each[0] == "w"] == [f"w{number}." for number in range(19, 13, -1)]
     assert [each for each in shown if each[0] == "f"] == [f"f{number}." for number in range(5)]
     assert len([each for each in shown if each[0] == "r"]) == 12
+    assert "  ... and 8 more" in text.splitlines()
+    assert "  ... and 15 more: pocket3d jobs --since 5m" in text.splitlines()
+    few = draw(Snapshot(NOW, [advert(*runs[:12])], bad[:5], False, {}, 20))
+    assert " more" not in few, "all of them are shown"
+
+
+def test_what_ended_at_the_windows_edge_counts_and_what_has_no_time_does_not() -> None:
+    jobs = [job("new", "failed", 300, reason="x"), job("old", "failed", 301), job("odd", "failed", 0, at="some time")]
+    text = draw(Snapshot(NOW, [], jobs, False, {}, None))
+    assert text.startswith("0 agents | 0 running | ? waiting | 0.2 jobs/min | 0 succeeded, 1 failed in 300 s")
+    assert "the new" in text and "the old" not in text and "the odd" not in text
+
+
+def test_of_many_jobs_in_one_moment_the_window_is_a_second() -> None:
+    jobs = [job(f"d{number}", "succeeded", 0) for number in range(3)]
+    assert "| 180.0 jobs/min | 3 succeeded in 1 s" in draw(Snapshot(NOW, [], jobs, True, {}, None))
+    late = [job("d", "succeeded", 0), job("long ago", "succeeded", 4000)]
+    assert "| 0.2 jobs/min | 1 succeeded in 300 s" in draw(Snapshot(NOW, [], late, True, {}, None))
+
+
+def test_more_may_run_than_are_unfinished_a_moment_later() -> None:
+    two = [advert(run("r1")), structs.replace(advert(run("r2")), agent_id="b")]
+    assert draw(Snapshot(NOW, two, [], False, {}, 1)).startswith("2 agents | 2 running | 0 waiting |")
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "reserved_mb", "shown"),
+    [
+        (24_576, 0, "[................] 0.0/24.0 GB"),
+        (0, 0, "[################] 24.0/24.0 GB"),
+        (12_288, 24_576, "[########++++++++] 12.0+24.0/24.0 GB"),
+        (-1024, 0, "[################] 25.0/24.0 GB"),
+        (30_000, 0, "[................] 0.0/24.0 GB"),
+    ],
+    ids=["free", "full", "more promised than free", "more used than there is", "more free than there is"],
+)
+def test_the_bar_is_as_long_as_the_memory(free_mb: int, reserved_mb: int, shown: str) -> None:
+    told = advert()
+    device = structs.replace(told.devices[0], free_mb=free_mb, reserved_mb=reserved_mb)
+    assert shown in draw(Snapshot(NOW, [structs.replace(told, devices=[device])], [], False, {}, 0))
+
+
+def test_a_device_says_what_is_on_it_alone() -> None:
+    told = advert(run("here"), structs.replace(run("there"), device="GPU-1"), run("over", on_device=False))
+    away = structs.replace(told.residents[0], adapter_id="away", device="GPU-1")
+    text = draw(Snapshot(NOW, [structs.replace(told, residents=[away])], [], False, {}, 0))
+    assert "1 running  nothing loaded" in text and "away" not in text
+
+
+@pytest.mark.parametrize(
+    ("draining", "reason", "shown"),
+    [
+        (False, None, "a on h"),
+        (True, None, "a on h: takes no jobs: draining"),
+        (False, "its disk is full", "a on h: takes no jobs: its disk is full"),
+    ],
+)
+def test_an_agent_says_why_it_takes_no_jobs(draining: bool, reason: str | None, shown: str) -> None:
+    told = structs.replace(advert(), draining=draining, reason=reason)
+    assert shown in draw(Snapshot(NOW, [told], [], False, {}, 0)).splitlines()
+
+
+def test_what_waits_is_counted_by_feature_the_most_frequent_first() -> None:
+    jobs = [job("a", "queued", 1), job("b", "submitted", 2), structs.replace(job("c", "queued", 3), feature="echo")]
+    assert "  2 text_to_mesh, 1 echo" in draw(Snapshot(NOW, [], jobs, False, {}, 3)).splitlines()
+    assert "  of the latest jobs: 2 text_to_mesh, 1 echo" in draw(Snapshot(NOW, [], jobs, True, {}, 3)).splitlines()
+
+
+def test_names_have_thirty_characters() -> None:
+    jobs = [job("a", "queued", 1, label="x" * 30), job("b", "queued", 1, label="y" * 31), job("c", "queued", 1)]
+    text = draw(Snapshot(NOW, [], [*jobs[:2], structs.replace(jobs[2], label=None)], False, {}, 3))
+    assert f" {'x' * 30} " in text and f" {'y' * 29}… " in text
+    assert re.search(r"^  c +text_to_mesh +text_to_mesh", text, re.MULTILINE), "without a label, its feature"

@@ -6,10 +6,11 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pocket3d.ops.installer.import_check import import_all
-from pocket3d.ops.installer.import_findings import Imports, TorchFacts, advice, problems, too_old
+from pocket3d.ops.installer.import_findings import Imports, TorchFacts, advice, problems, too_old, unsupported
 
 #: A torch that says what the real one of such a build says.
 TORCH = """
@@ -118,3 +119,51 @@ def test_kernels_that_want_a_newer_gpu_are_told() -> None:
     facts = TorchFacts(version="2.6.0", cuda="12.4", gpus=(("Tesla V100", "7.0"), ("NVIDIA A100", "8.0")))
     (told,) = too_old(facts, "flash-attn", "8.0")
     assert told.text == "Tesla V100 has compute capability 7.0; flash-attn wants 8.0 or later"
+
+
+def test_the_capability_that_is_wanted_is_enough_and_each_gpu_is_told_once() -> None:
+    old = ("Tesla V100", "7.5")
+    facts = TorchFacts(version="2.6.0", gpus=(old, ("NVIDIA A100", "8.0"), old, ("NVIDIA B200", "10.0")))
+    assert [each.text for each in too_old(facts, "flash-attn", "8.0")] == [
+        "Tesla V100 has compute capability 7.5; flash-attn wants 8.0 or later"
+    ]
+    built = msgspec.structs.replace(facts, architectures=("sm_80",))
+    assert [each.text.split(" has ")[0] for each in unsupported(built)] == ["Tesla V100", "NVIDIA B200"]
+    advised = unsupported(built)[0].advice
+    assert advised is not None and "--devices" in advised
+
+
+def test_a_machine_without_a_driver_is_no_judge_of_what_needs_one() -> None:
+    error = "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory"
+    found = Imports(modules={"fine": None, "kernels": error, "broken": "SyntaxError: no"})
+    driver, broken = problems(found, cuda=None, libraries={"libcuda.so.1": "nobody-installs-this"})
+    assert (driver.text, driver.advice, driver.certain) == (
+        f"import kernels: {error}",
+        "there is no NVIDIA driver on this machine",
+        False,
+    )
+    assert (broken.text, broken.advice, broken.certain) == ("import broken: SyntaxError: no", None, True)
+
+
+@pytest.mark.parametrize(
+    ("built", "wanted", "says"),
+    [
+        ("12.4", "12.4", None),
+        ("12.4", None, None),
+        (None, None, None),
+        (None, "12.4", "torch 2.6.0 is built for the CPU alone; the recipe wants CUDA 12.4"),
+        ("12.1", "12.4", "torch 2.6.0 is built for CUDA 12.1; the recipe wants CUDA 12.4"),
+    ],
+)
+def test_torch_is_built_for_what_the_recipe_wants(built: str | None, wanted: str | None, says: str | None) -> None:
+    found = Imports(modules={"torch": None}, torch=TorchFacts(version="2.6.0", cuda=built))
+    assert [each.text for each in problems(found, cuda=wanted, libraries={})] == ([] if says is None else [says])
+
+
+def test_all_libraries_of_an_error_are_installed_at_once_and_each_package_once() -> None:
+    error = "libGL.so.1 and libEGL.so.1, libGL.so.1, libodd.so.7: cannot open shared object file"
+    assert advice(error, {}) == "apt install libgl1 libegl1"
+    assert advice(error, {"libodd.so.7": "libodd7", "libGL.so.1": "libgl1-of-the-recipe"}) == (
+        "apt install libgl1-of-the-recipe libegl1 libodd7"
+    )
+    assert advice("libunknown.so.1: cannot open shared object file", {}) is None

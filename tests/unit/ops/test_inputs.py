@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pocket3d.ops.inputs import InputError, LocalFile, local_files, parse_inputs, with_results
+from pocket3d.ops.inputs import InputError, LocalFile, local_files, parse_inputs, with_files, with_results
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -57,6 +58,26 @@ def test_a_value_gets_its_type(word: str, expected: Any) -> None:
     (value,) = parse_inputs([word], [SCHEMA]).values()
     assert value == expected
     assert type(value) is type(expected)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(levels):
+        schema = {"anyOf": [schema]}
+    return {"properties": {"seed": schema}}
+
+
+def referred(levels: int) -> dict[str, Any]:
+    schemas: list[dict[str, Any]] = [{"$ref": f"#/$defs/d{level + 1}"} for level in range(levels)]
+    definitions = {f"d{level}": schema for level, schema in enumerate([*schemas, {"type": "integer"}])}
+    return {"properties": {"seed": definitions["d0"]}, "$defs": definitions}
+
+
+@pytest.mark.parametrize("deep", [nested, referred])
+@pytest.mark.parametrize(("levels", "value"), [(0, 7), (4, 7), (5, "7")])
+def test_a_type_is_found_four_levels_deep(deep: Callable[[int], dict[str, Any]], levels: int, value: Any) -> None:
+    """Schemas that refer to themselves have no end."""
+    assert parse_inputs(["seed=7"], [deep(levels)]) == {"seed": value}
 
 
 def test_without_a_schema_everything_is_text() -> None:
@@ -138,6 +159,19 @@ def test_json_that_is_too_deep_is_no_input_and_is_not_repeated() -> None:
     with pytest.raises(InputError, match="is not JSON") as raised:
         parse_inputs(["a:=" + "[" * 200_000])
     assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize(("length", "shown"), [(200, "x" * 200), (201, "x" * 197 + "...")])
+def test_a_long_word_is_shown_up_to_two_hundred_characters(length: int, shown: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_inputs(["x" * length])
+    assert str(raised.value).startswith(f"'{shown}' is no input: ")
+
+
+def test_files_are_replaced_wherever_they_stand_in_a_value() -> None:
+    value = [LocalFile(Path("a.png")), [LocalFile(Path("b.png")), 7], "c.png"]
+    assert with_files(value, lambda path: f"<{path}>") == ["<a.png>", ["<b.png>", 7], "c.png"]
+    assert with_files(LocalFile(Path("a.png")), str) == "a.png"
 
 
 def as_given(*words: str, there: tuple[str, ...] = ()) -> dict[str, Any]:

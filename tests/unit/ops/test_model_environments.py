@@ -201,6 +201,75 @@ def test_the_disk_must_hold_weights_and_packages() -> None:
     assert "no lock is used" in told(facts())[False]
 
 
+@pytest.mark.parametrize(("free_mb", "enough"), [(3_399, False), (3_400, True)])
+def test_space_for_just_all_of_it_is_enough(free_mb: int, enough: bool) -> None:
+    lock = Lock(recipe="cat", python="3.11", machine="x86_64", date="2026-11-28", packages={}, download_mb=3_000)
+    said = told(facts(free_mb=free_mb), choice=HERE._replace(lock=lock))
+    assert f"{free_mb} MB are free there" in said[not enough]
+
+
+def test_what_is_installed_already_takes_no_space_and_what_is_estimated_is_called_so() -> None:
+    done = all_done(choice=HERE)
+    weights = done._replace(present=done.present - {"weights me/cat"}, free_mb=400)
+    assert told(weights)[False].splitlines()[0] == "disk: 400 MB of weights; 400 MB are free there"
+    rough = msgspec.structs.replace(
+        RECIPE, weights=(msgspec.structs.replace(RECIPE.weights[0], estimated=True), RECIPE.weights[1])
+    )
+    assert "disk: about 400 MB of weights and 1 of a size not stated, torch and" in told(facts(), rough)[False]
+
+
+def test_a_recipe_whose_lock_could_not_be_resolved_whole_says_for_what() -> None:
+    lock = Lock(
+        recipe="cat", python="3.11", machine="x86_64", date="2026-11-28", packages={"a": "1"}, unresolved=("b", "c>2")
+    )
+    said = told(facts(), choice=HERE._replace(lock=lock))[False]
+    assert "(1 packages)" in said and "not resolved then, for want of their index: b, c>2" in said
+    assert (
+        "not resolved"
+        not in told(facts(), choice=HERE._replace(lock=msgspec.structs.replace(lock, unresolved=())))[False]
+    )
+    without_torch = msgspec.structs.replace(RECIPE, torch=())
+    assert "lock" not in told(facts(), without_torch)[False], "there is nothing that was worth resolving"
+
+
+def test_git_is_wanted_for_code_and_for_packages_from_a_repository_only() -> None:
+    bare = facts(git=False)
+    none = msgspec.structs.replace(RECIPE, checkouts=())
+    assert told(bare, none)[True] == ""
+    assert "git is not on PATH" in told(bare)[True]
+    package = msgspec.structs.replace(none, requirements=("numpy", "cat @ git+https://example.org/cat"))
+    assert "git is not on PATH" in told(bare, package)[True]
+
+
+def test_a_compiler_that_torch_does_not_need_for_cuda_is_not_asked_of_cuda() -> None:
+    """A recipe without CUDA compiles for the CPU: no toolkit, no architecture."""
+    for_cpu = msgspec.structs.replace(RECIPE, cuda=None)
+    assert told(facts(toolkits=(), cards=()), for_cpu, Choice())[True] == ""
+    assert "no C++ compiler" in told(facts(compiler=False), for_cpu, Choice())[True]
+    assert "python3.11-dev" in told(facts(headers=False), for_cpu, Choice())[True]
+
+
+def test_a_gpu_that_an_nvcc_does_not_know_stops_everything() -> None:
+    newer = Choice(build=Build(home=CUDA.home, architectures=("8.9", "12.0")))
+    said = told(facts(), choice=newer)[True]
+    assert "nvcc 12.4 of /usr/local/cuda-12.4 does not compile for compute capability 12.0:" in said
+
+
+def test_two_gpus_of_one_kind_that_cannot_run_it_are_told_once_and_how_to_go_on() -> None:
+    old = Card("Tesla V100", "7.0", "550.54")
+    ampere = msgspec.structs.replace(RECIPE, least_capability="8.0")
+    said = told(facts(cards=(old, old)), ampere)[True]
+    assert said.count("Tesla V100") == 1
+    assert said.endswith("or later; for GPUs of another machine name theirs with --cuda-arch")
+    assert "--cuda-arch" not in told(facts(cards=(old, RTX_4090)), ampere)[False]
+    assert "Tesla" not in "".join(told(facts(cards=(old,)), msgspec.structs.replace(ampere, cuda=None)).values())
+
+
+def test_terms_without_an_address_are_asked_for_all_the_same() -> None:
+    asked = license_need({"code": "NC", "requires_acceptance": True}, False)
+    assert asked is not None and "read the terms above; if you may use it so" in asked.text
+
+
 def test_another_lock_is_another_environment() -> None:
     lock = Lock(recipe="cat", python="3.11", machine="x86_64", date="2026-11-28", packages={"numpy": "1.26.4"})
     known = all_done(choice=Choice(lock=lock))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pocket3d.adapters.catalogue.recipe import Extension, File, Part, Weights
+from pocket3d.adapters.catalogue.recipe import Extension, File, Part, Recipe, Weights
 from pocket3d.ops.installer.environments import chosen_parts, entry, modules_of, plan, steps
 from pocket3d.ops.installer.needs import needs
 from pocket3d.ops.installer.steps import CheckImports, FetchFile, PipInstall
@@ -77,6 +77,20 @@ def test_what_a_part_lacks_is_told_of_the_part() -> None:
     assert "texture: Mind the paint." in [need.text for need in found]
     without = HERE._replace(parts=())
     assert not [need for need in needs(PARTED, plan(PARTED, FOLDER, bare, without), bare, without) if need.blocking]
+
+
+def test_a_compiler_is_asked_for_once_and_for_a_part_alone_only_where_nothing_else_wants_it() -> None:
+    def wanted(recipe: Recipe) -> list[str | None]:
+        known, choice = facts(compiler=False), HERE._replace(parts=tuple(each.name for each in recipe.parts))
+        found = needs(recipe, plan(recipe, FOLDER, known, choice), known, choice)
+        return [each.part for each in found if each.text.startswith("no C++ compiler")]
+
+    compiled = msgspec.structs.replace(
+        TEXTURE, compiled=("kernels",), extensions=(Extension(source="a.cpp"), Extension(source="b.cpp"))
+    )
+    both = (compiled, msgspec.structs.replace(compiled, name="sound"))
+    assert wanted(msgspec.structs.replace(PARTED, parts=both, compiled=("torch-scatter",))) == [None]
+    assert wanted(msgspec.structs.replace(PARTED, parts=both, compiled=())) == ["texture", "sound"]
 
 
 def test_parts_are_chosen_by_default_by_adapters_and_by_the_person() -> None:

@@ -52,13 +52,10 @@ class PlacedYaml:
         try:
             # Nodes first, for their lines.
             loader = _Loader(text)
-            try:
-                node = loader.get_single_node()
-                if node is not None:
-                    self._walk(node, ())
-                self.data: Any = None if node is None else loader.construct_document(node)
-            finally:
-                loader.dispose()
+            node = loader.get_single_node()
+            if node is not None:
+                self._walk(node, ())
+            self.data: Any = None if node is None else loader.construct_document(node)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f":{mark.line + 1}" if mark is not None else ""

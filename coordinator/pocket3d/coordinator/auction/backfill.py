@@ -4,8 +4,6 @@ they end before that job's start. Others: those whose turn comes after that job'
 
 from __future__ import annotations
 
-import math
-
 from ..engine.job import GroupKey, JobRecord
 from .planning import BackfillReservation, LotBid
 
@@ -32,7 +30,7 @@ class Backfill:
         start_at = now_mono + start_s
         if self.hold is not None and (self.hold.agent_id, self.hold.device) == (agent_id, device):
             # An estimate that keeps receding must not let others in for ever.
-            start_at = min(start_at, self.hold.start_at) if math.isfinite(self.hold.start_at) else start_at
+            start_at = min(start_at, self.hold.start_at)
         self.hold = BackfillReservation(record.job_id, record.job_class.tenant, key, agent_id, device, start_at)
 
     def check(self, key: GroupKey, bids: list[LotBid]) -> None:

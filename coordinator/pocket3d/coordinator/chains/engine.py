@@ -155,10 +155,10 @@ class ChainEngine:
             return False
         else:
             return False
+        # The event that tells of the failure, or of the wish to cancel, tells of this too.
         code = FailureCode.CANCELLED.value
         step.move(StepState.CANCELLED, Failure(code, why))
         self._let_go(chain, step)
-        self._want_step(chain)
         return True
 
     def _want_step(self, chain: ChainRecord) -> None:

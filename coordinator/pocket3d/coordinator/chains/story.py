@@ -16,8 +16,16 @@ from pocket3d.contracts.chain_messages import (
     StepStatus,
     StepWord,
 )
-from pocket3d.contracts.chains import AnyChainRequest, ChainRequest, GroupRequest, plan
-from pocket3d.contracts.codec import decode
+from pocket3d.contracts.chains import (
+    MAX_ROUNDS,
+    AnyChainRequest,
+    ChainRequest,
+    GroupRequest,
+    check_plan,
+    job_id_of,
+    plan,
+)
+from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import Subjects
 
@@ -60,22 +68,36 @@ def end_of(result: Result) -> tuple[StepState, Failure | None]:
     return StepState.FAILED, failure or Failure(result.status, f"its job {result.status}")
 
 
-def read_request(kind: str, data: bytes) -> AnyChainRequest:
+def read_request(key: ChainKey, data: bytes) -> AnyChainRequest:
     """The body of a `submitted` event.
 
     Raises:
-        WireError: it is none.
+        WireError: it is none, it is that of another, or its steps cannot be planned.
     """
-    return decode(ChainRequest, data) if kind == "chain" else decode(GroupRequest, data)
+    request: AnyChainRequest = decode(ChainRequest, data) if key.kind == "chain" else decode(GroupRequest, data)
+    name = request.chain_id if isinstance(request, ChainRequest) else request.group_id
+    _check_name(key, name)
+    wrong = check_plan(request)
+    if wrong is not None:
+        raise WireError(wrong.field, wrong.message)
+    return request
 
 
-def read_status(kind: str, data: bytes) -> ChainStatus | GroupStatus:
+def read_status(key: ChainKey, data: bytes) -> ChainStatus | GroupStatus:
     """The body of any other event.
 
     Raises:
-        WireError: it is none.
+        WireError: it is none, or that of another.
     """
-    return decode(ChainStatus, data) if kind == "chain" else decode(GroupStatus, data)
+    status: ChainStatus | GroupStatus
+    status = decode(ChainStatus, data) if key.kind == "chain" else decode(GroupStatus, data)
+    _check_name(key, status.chain_id if isinstance(status, ChainStatus) else status.group_id)
+    return status
+
+
+def _check_name(key: ChainKey, name: str | None) -> None:
+    if name != key.name:
+        raise WireError(f"{key.kind}_id", f"the subject says {key.name[:80]!r}, the message {(name or '')[:80]!r}")
 
 
 def record_of(key: ChainKey, request: AnyChainRequest, seq: int, at: str) -> ChainRecord:
@@ -91,11 +113,11 @@ def record_from(key: ChainKey, first: StoryEvent, last: StoryEvent) -> ChainReco
     Raises:
         WireError: they are no such events.
     """
-    record = record_of(key, read_request(key.kind, first.data), first.seq, first.at)
+    record = record_of(key, read_request(key, first.data), first.seq, first.at)
     record.last_seq = last.seq
     record.restored = True
     if last.event != "submitted":
-        _restore(record, read_status(key.kind, last.data), ended=last.ends)
+        _restore(record, read_status(key, last.data), ended=last.ends)
     return record
 
 
@@ -117,10 +139,18 @@ def unfinished(counts: Mapping[str, int], subjects: Subjects) -> list[ChainKey]:
 
 
 def _restore(record: ChainRecord, status: ChainStatus | GroupStatus, *, ended: bool) -> None:
+    if not 1 <= status.round <= MAX_ROUNDS:
+        raise WireError("round", f"{status.round}: want 1 to {MAX_ROUNDS}")
     record.round_no = status.round
     record.cancel_reason = (status.reason or "cancelled on request") if status.cancelling else None
     told: Sequence[StepStatus | GroupJobStatus] = status.steps if isinstance(status, ChainStatus) else status.jobs
-    for step, said in zip(record.steps, told, strict=False):
+    if len(told) != len(record.steps):
+        raise WireError("steps", f"{len(told)}, of {len(record.steps)} that were asked for")
+    for step, said in zip(record.steps, told, strict=True):
+        # Its job is published and cancelled by that id.
+        if said.job_id not in [job_id_of(step.plan.first_id, round_no + 1) for round_no in range(status.round)]:
+            told_id = f"{said.job_id[:80]!r} is no job of the step {step.plan.name}, {step.plan.first_id!r}"
+            raise WireError("job_id", told_id)
         step.job_id = said.job_id
         # A result never changes; all else is looked up again. So is a step that was cancelled before it had a job,
         # until the end of the chain says the same: another leader that did not know of it may have begun it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pocket3d.contracts.bounds import MOST_COUNT
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode, FailureCode
@@ -31,7 +32,8 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
         key = record.group_key()
         core.leave_queue(record)
         core.auctioneer.backfill.release_place(key, assignment.agent_id, assignment.device)
-        record.attempt_no += 1
+        # What it was before may come of anybody's event. An award that is no message would cost all that go with it.
+        record.attempt_no = min(record.attempt_no + 1, MOST_COUNT)
         record.started_published = False
         attempt = record.attempt = Attempt(
             number=record.attempt_no,

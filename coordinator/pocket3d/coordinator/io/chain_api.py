@@ -203,7 +203,7 @@ class ChainApi:
             story = await self._story(key)
             try:
                 if story.last.ends:
-                    return read_status(key.kind, story.last.data)
+                    return read_status(key, story.last.data)
                 record = record_of_story(key, story)
             except WireError as error:
                 told = f"what is stored of the {key.kind} {key.name} cannot be read by this version: {error}"
@@ -355,7 +355,7 @@ class ChainApi:
         if record is None:
             story = await self._story(key)
             if story.last.ends:
-                return read_status(key.kind, story.last.data)
+                return read_status(key, story.last.data)
             record = record_of_story(key, story)
         return await now_of(self._bus, self._subjects, self._term.engine.core, record, self._clock(), brief=True)
 
@@ -384,7 +384,7 @@ def _record(key: ChainKey, story: Story) -> ChainRecord:
 def _compare(key: ChainKey, story: Story, request: AnyChainRequest) -> None:
     """A known id with another request is a mistake of whoever submits it."""
     try:
-        same = read_request(key.kind, story.first.data) == request
+        same = read_request(key, story.first.data) == request
     except WireError:
         same = False
     if not same:

@@ -87,7 +87,7 @@ async def read_chain_request(bus: Bus, subjects: Subjects, key: ChainKey, seq: i
         WireError: it is none.
     """
     stored = await bus.get(subjects.chains_stream, seq)
-    return read_request(key.kind, stored.data) if stored is not None else None
+    return read_request(key, stored.data) if stored is not None else None
 
 
 async def all_unfinished(bus: Bus, subjects: Subjects) -> list[ChainKey]:

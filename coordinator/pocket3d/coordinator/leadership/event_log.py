@@ -131,9 +131,10 @@ class EventLog:
         self._waiting: deque[PublishEvent] = deque()
         self._batch: AppendBatch | None = None
         self._batches = 0
-        self._step = _Step.APPEND
-        #: The fence was written anew since the batch was sent: what is read back is final.
-        self._fence_checked = False
+        #: Of the batch in flight.
+        self._step: _Step
+        #: Known when it is read back: the fence was written anew since it was sent, so what is found is final.
+        self._fence_checked: bool
         #: When the present step is tried again, monotonic seconds; None while an answer is awaited.
         self.resume_at: float | None = None
         self.fenced_out = False

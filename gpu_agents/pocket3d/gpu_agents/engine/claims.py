@@ -7,17 +7,18 @@ from pocket3d.contracts.variants import Choice, variant_named
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..placement.placement import requirement_mb
-from .records import Worker
+from .records import Run, Worker
 from .state import Core
 
 
-def lower_claim(core: Core, worker: Worker) -> None:
-    """Take back from a loaded worker on a GPU what its adapter was learned not to need."""
+def lower_claim(core: Core, run: Run) -> None:
+    """Take back from the worker of a run on a GPU what its adapter was learned not to need. The run has it alone."""
+    worker = run.worker
     adapter = core.adapters.get(worker.adapter_id)
     if adapter is None or core.device_of(worker).spec.kind == "cpu":
         return
     needed = _needed_mb(core, worker, adapter, None)
-    if needed < worker.resident_mb and not any(run.extra_mb for run in worker.runs.values()):
+    if needed < worker.resident_mb and not run.extra_mb:
         _promise(core, worker, needed)
 
 

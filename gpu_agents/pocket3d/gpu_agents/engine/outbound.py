@@ -249,7 +249,7 @@ def run_progressed(core: Core, event: RunProgressed, now: Now) -> None:
     run.progress = _progress(core, run, event.fraction, event.stage, event.message, now)
     if event.fraction is not None and event.fraction >= 1:
         # Its end mostly follows at once and takes this along; if not, it is told a moment later.
-        run.progress_at = max(run.progress_at, now.mono + core.settings.progress_gap_s)
+        run.progress_at = now.mono + core.settings.progress_gap_s
     flush_progress(core, run, now)
 
 

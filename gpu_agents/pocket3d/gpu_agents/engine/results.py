@@ -35,7 +35,7 @@ def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
     core.estimates.note_run(worker.key, run.size_class, event.run_s)
     if run.alone and run.vram_peak_mb is not None:
         core.estimates.note_peak(worker.key, run.size_class, run.vram_peak_mb)
-        lower_claim(core, worker)
+        lower_claim(core, run)
     if event.unhealthy is not None:
         spoil(core, worker, run, event.unhealthy, now)
     else:

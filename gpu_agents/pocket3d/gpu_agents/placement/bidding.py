@@ -193,7 +193,7 @@ def _offer(
 
 
 def _slots(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, jobs: int, found: Placement) -> int:
-    """How many such jobs could start at once: slots of the worker, cap of the device, memory."""
+    """How many such jobs could start at once, of which one can: slots of the worker, cap of the device, memory."""
     room = device.ledger.room(bidder.now_mono, device.running, found.waits_for)
     worker = found.worker
     slots = worker.free_slots if worker else max(1, adapter.max_concurrent)
@@ -201,8 +201,8 @@ def _slots(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, jo
     if room.max_running is not None:
         slots = min(slots, room.max_running - room.running)
     if found.claim_next_mb > 0:
-        slots = min(slots, 1 + max(0, room.available_mb - found.claim_mb) // found.claim_next_mb)
-    return max(1, slots)
+        slots = min(slots, 1 + (room.available_mb - found.claim_mb) // found.claim_next_mb)
+    return slots
 
 
 # ---------------------------------------------------------------- how long until it could start
@@ -254,8 +254,7 @@ def wait_s(
     waited_for = device.ledger.waited_for()
     for at in ends:
         remaining = [token for token, end in left.items() if end > at]
-        own = sum(1 for token in remaining if worker is not None and token in worker.runs)
-        slots = (worker.capacity if worker else max(1, adapter.max_concurrent)) - own
+        slots = 1 if worker is None else worker.capacity - sum(token in worker.runs for token in remaining)
         without = [
             w.worker_id
             for w in device.workers.values()

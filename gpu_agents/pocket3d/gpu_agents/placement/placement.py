@@ -89,7 +89,8 @@ def place(
     found = claims(device, adapter, choice, estimates, size_class)
     if device.spec.kind in adapter.devices and found.need_mb > device.ledger.capacity_mb:
         return Shortfall("vram_total", found.need_mb, device.ledger.capacity_mb)
-    slots = found.worker.free_slots if found.worker is not None else max(1, adapter.max_concurrent)
+    # A new worker has a slot for it.
+    slots = found.worker.free_slots if found.worker is not None else 1
     need = Need(found.claim_mb, tuple(adapter.devices), slots)
     short = fits(need, device.ledger.room(now_mono, device.running))
     if short is None or short.dimension != "vram":
@@ -116,7 +117,7 @@ def _with_evictions(
     # The last ones taken may be large enough alone: spare the earlier ones that are not needed.
     for worker in list(evict):
         fewer = [*leaving, *(w.worker_id for w in evict if w is not worker)]
-        if len(evict) > 1 and fits(need, device.ledger.room(now_mono, device.running, fewer)) is None:
+        if fits(need, device.ledger.room(now_mono, device.running, fewer)) is None:
             evict.remove(worker)
     waits_for = (*leaving, *(worker.worker_id for worker in evict))
     return found._replace(evict=tuple(evict), waits_for=waits_for)

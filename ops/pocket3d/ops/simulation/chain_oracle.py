@@ -28,7 +28,7 @@ def jobs_of_chains(world: World) -> set[str]:
         step
         for key, story in _stories(world).items()
         if story[0].subject.endswith(".submitted")
-        for step in plan(read_request(key.kind, story[0].data))
+        for step in plan(read_request(key, story[0].data))
     ]
     return {job_id_of(step.first_id, number) for step in planned for number in range(1, MAX_ROUNDS + 1)}
 
@@ -47,11 +47,11 @@ def chain_violations(world: World, results: dict[str, list[Result]]) -> list[str
         if ends != 1 + words.count("retried") or words[-1] not in CHAIN_TERMINAL:
             found.append(f"{name}: its story is {words}")
             continue
-        status = read_status(key.kind, story[-1].data)
+        status = read_status(key, story[-1].data)
         steps: list[StepStatus] | list[GroupJobStatus] = (
             status.steps if isinstance(status, ChainStatus) else status.jobs
         )
-        asked = plan(read_request(key.kind, story[0].data))
+        asked = plan(read_request(key, story[0].data))
         if len({step.job_id for step in steps}) != len(asked):
             found.append(f"{name}: its end names {[step.job_id for step in steps]}")
         if status.status != words[-1]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
 import pytest
 
 pytest.importorskip("litestar")
 
+from litestar.params import PathParameter, QueryParameter
+
 from pocket3d.bus.client import Client
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.ops.gateway.app import create_app
+from pocket3d.ops.gateway.openapi import RouteText, document
 from pocket3d.ops.gateway.session import Session
 from pocket3d.ops.gateway.settings import GatewaySettings
 from pocket3d.ops.gateway.tokens import Tokens
@@ -79,3 +82,52 @@ async def test_the_page_of_the_api_loads_nothing_from_elsewhere() -> None:
         assert answer.headers["content-security-policy"].startswith("default-src 'self'")
     assert (await client.ask("GET", "/docs/../app.py")).status == 404
     assert (await client.ask("GET", "/docs/app.py")).status == 404
+
+
+def page(
+    name: Annotated[str, PathParameter()],
+    limit: Annotated[int, QueryParameter(le=9)],
+    since: Annotated[str, QueryParameter()] = "",
+    cursor: Annotated[str | None, QueryParameter()] = None,
+    beside: str = "",
+) -> None:
+    """Lists.
+
+    The newest first.
+    """
+
+
+def test_a_parameter_is_required_in_a_path_and_where_it_has_no_default() -> None:
+    route = RouteText("/v1/{name:str}/x", ["GET", "HEAD"], page, 200, "text/plain", "read", None, ["jobs"])
+    told = document([route], "1")["paths"]["/v1/{name}/x"]
+    assert told.keys() == {"get"}
+    assert (told["get"]["summary"], told["get"]["description"]) == ("Lists.", "Lists.\n\nThe newest first.")
+    parameters = told["get"]["parameters"]
+    assert [(each["name"], each["in"], each["required"]) for each in parameters] == [
+        ("name", "path", True),
+        ("limit", "query", True),
+        ("since", "query", False),
+        ("cursor", "query", False),
+    ]
+
+
+@pytest.mark.parametrize(("right", "asked"), [("open", None), ("read", [{"token": []}, {}])])
+def test_a_token_is_asked_for_where_not_everybody_may_call(right: str, asked: Any) -> None:
+    route = RouteText("/x", ["GET"], page, 200, "text/plain", right, None, [])
+    assert document([route], "1")["paths"]["/x"]["get"].get("security") == asked
+
+
+def picture(name: Annotated[str, PathParameter()]) -> bytes:
+    """Shows."""
+    return name.encode()
+
+
+@pytest.mark.parametrize(("function", "content"), [(page, None), (picture, {"image/png": {}})])
+def test_an_answer_that_is_no_json_is_told_by_its_media_type(function: Any, content: Any) -> None:
+    route = RouteText("/x/{name:str}", ["POST", "GET"], function, 201, "image/png", "read", None, [])
+    told = document([route], "1")["paths"]["/x/{name}"]
+    assert {method: each["operationId"] for method, each in told.items()} == {
+        "get": "get_x_name",
+        "post": "post_x_name",
+    }
+    assert told["get"]["responses"]["201"].get("content") == content

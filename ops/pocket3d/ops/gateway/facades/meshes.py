@@ -113,7 +113,7 @@ def answer(status: Status, result: Result | None) -> dict[str, Any]:
         "model": status.adapter_id or "",
         "status": _word(status, result),
         "progress": 0,
-        "created_at": int(parse_rfc3339(status.submitted_at or status.at)),
+        "created_at": _seconds(status.submitted_at or status.at) or 0,
         "format": "glb",
         "url": None,
         "completed_at": None,
@@ -127,7 +127,7 @@ def answer(status: Status, result: Result | None) -> dict[str, Any]:
     if result is None:
         return shown
     if result.timings.finished_at is not None:
-        shown["completed_at"] = int(parse_rfc3339(result.timings.finished_at))
+        shown["completed_at"] = _seconds(result.timings.finished_at)
     shown["model"] = result.adapter_id or shown["model"]
     if result.status != "succeeded":
         shown["error"] = {"message": why(result), "code": result.error.code if result.error else result.status}
@@ -143,11 +143,19 @@ def answer(status: Status, result: Result | None) -> dict[str, Any]:
     return shown
 
 
+def _seconds(text: str) -> int | None:
+    """A time as the original tells it; None for a text that is none: statuses and results may be anybody's."""
+    try:
+        return int(parse_rfc3339(text))
+    except ValueError:
+        return None
+
+
 def listed(status: Status) -> dict[str, Any]:
     """A job in the list, where its result is not read."""
     shown = answer(status, None)
     if shown["status"] == "completed":
-        shown |= {"progress": 100, "completed_at": int(parse_rfc3339(status.at))}
+        shown |= {"progress": 100, "completed_at": _seconds(status.at)}
     elif shown["status"] == "failed" and status.error is not None:
         shown["error"] = {"message": status.error.message, "code": status.error.code}
     return shown

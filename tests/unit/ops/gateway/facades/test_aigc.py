@@ -108,3 +108,59 @@ def test_what_cannot_be_made_names_its_field(path: str, body: dict[str, Any], fi
     with pytest.raises(HttpError) as caught:
         plan(f"{GENERATE}/{path}", body)
     assert (caught.value.code, caught.value.field) == (400, field)
+
+
+def test_a_texture_of_its_own_has_the_resolution_and_the_shape_has_none() -> None:
+    shape = adapter("shape", {"image_path": {}, "texture_resolution": {}, "texture": {}})
+    paint = adapter("paint", {"mesh_path": {}, "image_path": {}, "texture_resolution": {}})
+    body = {"image_base64": PNG_64, "texture_image_base64": PNG_64, "texture_resolution": 512}
+    first, second = plan(
+        f"{GENERATE}/image-to-textured-mesh", body, fleet(image_to_mesh=shape, image_to_texture=paint)
+    ).steps
+    assert "texture_resolution" not in first.inputs and first.inputs["texture"] is False, "it is painted over"
+    assert second.inputs["texture_resolution"] == 512
+    assert second.inputs["image_path"] == File(PNG, "texture_image_base64.png")
+
+
+def test_a_path_on_the_server_is_no_texture_either() -> None:
+    with pytest.raises(HttpError) as caught:
+        plan(f"{GENERATE}/image-to-textured-mesh", {"image_base64": PNG_64, "texture_image_path": "/etc/passwd"})
+    assert (caught.value.code, caught.value.field) == (400, "texture_image_path")
+
+
+def test_a_picture_for_the_texture_of_a_mesh_without_one_makes_no_second_job() -> None:
+    body = {"image_base64": PNG_64, "texture_image_file_id": "sha256-ab"}
+    assert len(plan(f"{GENERATE}/image-to-raw-mesh", body).steps) == 1
+
+
+def test_texts_that_are_empty_were_not_given() -> None:
+    paint = adapter("paint", {"image_path": {}, "texture": {}, "texture_text_prompt": {}})
+    body = {"image_file_id": "sha256-ab", "model_preference": "", "texture_prompt": ""}
+    (step,) = plan(f"{GENERATE}/image-to-textured-mesh", body, fleet(image_to_mesh=paint)).steps
+    assert step.model_preference is None and "texture_text_prompt" not in step.inputs
+    (step,) = plan(
+        f"{GENERATE}/image-to-textured-mesh", {**body, "texture_prompt": "rust"}, fleet(image_to_mesh=paint)
+    ).steps
+    assert step.inputs["texture_text_prompt"] == "rust"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({}, {}),
+        ({"poly_type": "mixed"}, {"polygons": "mixed"}),
+        ({"target_vertex_count": 7}, {"target_faces": 14}),
+        ({"target_vertex_count": 7, "poly_type": "mixed"}, {"target_faces": 14, "polygons": "mixed"}),
+    ],
+)
+def test_only_of_quadrilaterals_there_are_as_many_as_vertices(given: dict[str, Any], sent: dict[str, Any]) -> None:
+    """A word that nobody knows is sent all the same, so that the refusal names it."""
+    (step,) = plan("mesh-retopology/retopologize-mesh", {"mesh_file_id": "sha256-ab", **given}).steps
+    assert step.inputs == {"mesh_path": {"artifact": "sha256-ab"}, **sent}
+
+
+def test_the_prompt_is_no_parameter_of_a_model() -> None:
+    body = {"text_prompt": "a chair", "model_parameters": {"text_prompt": "a table"}}
+    with pytest.raises(HttpError) as caught:
+        plan(f"{GENERATE}/text-to-raw-mesh", body)
+    assert (caught.value.code, caught.value.field) == (400, "model_parameters.text_prompt")

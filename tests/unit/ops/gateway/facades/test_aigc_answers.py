@@ -74,6 +74,38 @@ def test_a_job_that_succeeded_has_addresses() -> None:
     assert made["generation_info"] == {"seed": 1, "model_used": "silhouette-image-to-mesh", "processing_time": 2.5}
 
 
+def test_the_info_of_a_result_says_where_its_files_are() -> None:
+    path = "/api/v1/system/jobs/j1"
+    shown = aigc_answers.info(status("succeeded"), result())
+    assert shown == {
+        "job_id": "j1",
+        "status": "completed",
+        "has_result": True,
+        "created_at": "s",
+        "completed_at": "f",
+        "processing_time": 2.5,
+        "file_info": {
+            "filename": "m.glb",
+            "file_size_bytes": 1 << 20,
+            "file_size_mb": 1.0,
+            "content_type": "model/gltf-binary",
+            "file_extension": ".glb",
+            "file_exists": True,
+        },
+        "generation_info": {"seed": 1, "model_used": "silhouette-image-to-mesh", "processing_time": 2.5},
+        "mesh_download_urls": {
+            "direct_download": f"{path}/download",
+            "base64_download": f"{path}/download?format=base64",
+        },
+        "thumbnail_download_urls": {
+            "direct_download": f"{path}/thumbnail",
+            "base64_download": f"{path}/thumbnail?format=base64",
+        },
+    }
+    waiting = aigc_answers.info(status("running"), None)
+    assert (waiting["status"], waiting["has_result"]) == ("processing", False)
+
+
 def test_without_a_thumbnail_there_is_no_address_of_one() -> None:
     done = result(outputs={"output_mesh_path": "m.glb"})
     assert "thumbnail_url" not in aigc_answers.job(status("succeeded"), done, BASE)["result"]

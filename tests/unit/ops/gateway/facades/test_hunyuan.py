@@ -22,6 +22,7 @@ from support.facade_fleet import (
     PNG,
     PNG_64,
     SILHOUETTE,
+    adapter,
     fleet,
 )
 
@@ -130,3 +131,35 @@ def test_errors_are_in_the_originals_shape() -> None:
         "text": "image: no input",
         "error_code": 1,
     }
+
+
+def test_one_picture_that_is_not_of_the_front_needs_an_adapter_that_knows_sides() -> None:
+    known = fleet(image_to_mesh=[HUNYUAN, MULTI_VIEW])
+    (step,) = plan({"image_left": PNG_64}, known).steps
+    assert step.inputs["views"] == ["left"]
+    (step,) = plan({"image_front": PNG_64}, known).steps
+    assert step.inputs["image_path"] == File(PNG, "image_front.png") and "views" not in step.inputs
+
+
+def test_the_formats_of_the_original_and_the_texture_are_never_told_as_ignored() -> None:
+    knows_nothing = fleet(image_to_mesh=adapter("a", {}), image_to_texture=adapter("b", {}))
+    assert plan({"image": PNG_64, "type": "obj"}, knows_nothing).ignored == ()
+    assert plan({"image": PNG_64, "texture": True, "seed": 1}, knows_nothing).ignored == ("seed",)
+
+
+def test_only_a_mesh_that_is_to_be_textured_is_taken_with_a_picture_or_a_text() -> None:
+    with pytest.raises(HttpError) as caught:
+        plan({"mesh": GLB_64, "texture": True})
+    assert (caught.value.code, caught.value.field) == (400, "image")
+    with pytest.raises(HttpError) as caught:
+        plan({"mesh": GLB_64, "text": "rust"})
+    assert (caught.value.code, caught.value.field) == (400, "texture")
+
+
+def test_answers_have_the_originals_words() -> None:
+    assert msgspec.json.decode(hunyuan.sent("u")) == {"uid": "u"}
+    assert msgspec.json.decode(hunyuan.processing()) == {"status": "processing"}
+    assert msgspec.json.decode(hunyuan.failed("no room")) == {"status": "error", "message": "no room"}
+    head, tail = hunyuan.COMPLETED
+    assert msgspec.json.decode(head + b"eA==" + tail) == {"status": "completed", "model_base64": "eA=="}
+    assert msgspec.json.decode(hunyuan.error(Told(503, "no adapter", None, {})))["text"] == "no adapter"

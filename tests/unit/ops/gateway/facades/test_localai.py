@@ -103,3 +103,66 @@ def test_answers_have_the_originals_shape() -> None:
     assert msgspec.json.decode(localai.error(Told(400, "no", "model", {}))) == {
         "error": {"code": 400, "message": "model: no", "type": ""}
     }
+
+
+@pytest.mark.parametrize(
+    ("background", "ignored"),
+    [("", ()), ("auto", ()), ("keep", ("background",)), ("black", ("background",)), ("white", ("background",))],
+)
+def test_a_background_that_nothing_comes_of_is_told(background: str, ignored: tuple[str, ...]) -> None:
+    """An adapter that cuts the background out by itself knows no parameter for it."""
+    assert plan({**BASE, "background": background}).ignored == ignored
+
+
+@pytest.mark.parametrize(
+    ("size", "taken"), [("1", True), ("99999", True), ("100000", False), ("", False), ("-1", False)]
+)
+def test_a_texture_has_a_size_of_one_to_five_digits(size: str, taken: bool) -> None:
+    body = {**BASE, "params": {"texture_size": size}}
+    if taken:
+        assert plan(body).steps[0].inputs["texture_resolution"] == int(size)
+        return
+    with pytest.raises(HttpError, match="pixels") as caught:
+        plan(body)
+    assert caught.value.field == "params.texture_size"
+
+
+def test_digits_of_other_scripts_are_no_size() -> None:
+    for size in ("\u0661\u0662", "\u00b2", "1_0", " 1"):
+        with pytest.raises(HttpError, match="pixels"):
+            plan({**BASE, "params": {"texture_size": size}})
+
+
+def test_a_quality_is_looked_for_at_the_named_adapter_only() -> None:
+    known = fleet(image_to_mesh=[SILHOUETTE, SIZED])
+    named = plan({**BASE, "model": "silhouette-image-to-mesh", "quality": "1024"}, known)
+    assert (named.steps[0].variant, named.ignored) == (None, ("quality",))
+    sized = plan({**BASE, "model": "trellis2-cpp-image-to-mesh", "quality": "512"}, known)
+    assert (sized.steps[0].variant, sized.ignored) == ("512", ())
+
+
+def test_all_components_are_what_there_is_and_need_not_be_told() -> None:
+    assert plan({**BASE, "params": {"components": "all"}}).ignored == ()
+
+
+def test_that_a_mesh_is_a_glb_was_not_asked_for_and_is_not_told_as_ignored() -> None:
+    assert plan(BASE, fleet(image_to_mesh=adapter("one-format", {"seed": {}}))).ignored == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("quality", "auto, coarse, 512, 1024"),
+        ("background", "auto, keep, black, white"),
+        ("response_format", "url, b64_json"),
+    ],
+)
+def test_a_word_that_is_none_of_a_fields_is_refused_with_those_that_are(field: str, words: str) -> None:
+    with pytest.raises(HttpError) as caught:
+        plan({**BASE, field: "best"})
+    assert (caught.value.message, caught.value.field) == (f"invalid {field} 'best': must be one of {words}", field)
+
+
+def test_an_error_without_a_field_is_the_message_alone() -> None:
+    told = msgspec.json.decode(localai.error(Told(503, "no adapter", None, {})))
+    assert told["error"]["message"] == "no adapter"

@@ -13,7 +13,7 @@ from pocket3d.ops.gateway.errors import HttpError, Told
 from pocket3d.ops.gateway.facades import meshes
 from pocket3d.ops.gateway.facades.embedded_files import File
 from pocket3d.ops.gateway.facades.plans import Plan, Step
-from support.facade_fleet import CLASSICAL, HUNYUAN, PNG, PNG_64, SILHOUETTE, fleet
+from support.facade_fleet import CLASSICAL, HUNYUAN, PNG, PNG_64, SILHOUETTE, adapter, fleet
 
 PICTURE = File(PNG, "input_image.png")
 FILE = Artifact(
@@ -123,5 +123,80 @@ def test_a_list_takes_a_jobs_event_for_its_end() -> None:
     assert (shown["status"], shown["progress"], shown["completed_at"]) == ("completed", 100, 1795839769)
 
 
+def test_a_time_that_is_none_costs_its_mesh_the_time_alone() -> None:
+    shown = meshes.listed(status("succeeded", at="yesterday", submitted_at="9999-99-99T00:00:00Z"))
+    assert (shown["status"], shown["created_at"], shown["completed_at"]) == ("completed", 0, None)
+    ended = Result(job_id="mesh_1", feature="image_to_mesh", status="failed", timings=Timings(finished_at="x"))
+    assert meshes.answer(status("failed"), ended)["completed_at"] is None
+
+
+@pytest.mark.parametrize("word", ["queued", "running", "succeeded", "failed", "cancelled"])
+def test_a_list_tells_an_error_where_a_job_failed_and_says_why(word: str) -> None:
+    assert meshes.listed(status(word))["error"] is None
+    # An attempt may have failed of a job that goes on.
+    told = meshes.listed(status(word, error=JobError(code="timeout", message="too slow")))["error"]
+    assert told == ({"message": "too slow", "code": "timeout"} if word in ("failed", "cancelled") else None)
+
+
+@pytest.mark.parametrize(
+    ("after", "limit", "ascending", "wanted"),
+    [
+        (None, 9, False, "cba"),
+        (None, 9, True, "abc"),
+        (None, 2, False, "cb"),
+        ("c", 2, False, "ba"),
+        ("c", 1, False, "b"),
+        ("a", 9, True, "bc"),
+        ("c", 9, True, ""),
+        ("gone", 2, False, "cb"),
+    ],
+)
+def test_a_page_begins_after_the_last_mesh_of_the_page_before(
+    after: str | None, limit: int, ascending: bool, wanted: str
+) -> None:
+    newest_first = [status("queued", job_id=name) for name in "cba"]
+    page = meshes.page(newest_first, after, limit, ascending=ascending)
+    assert "".join(each["id"] for each in page) == wanted
+
+
+def test_a_mesh_is_as_old_as_its_submission_and_else_as_what_is_known_of_it() -> None:
+    assert meshes.answer(status("queued", submitted_at=None), None)["created_at"] == 1795839769
+
+
+def test_a_mesh_names_the_adapter_of_its_result_and_before_that_the_one_that_runs_it() -> None:
+    assert meshes.answer(status("queued"), None)["model"] == ""
+    running = status("running", adapter_id="first")
+    assert meshes.answer(running, None)["model"] == "first"
+    assert meshes.answer(running, result("failed"))["model"] == "first"
+    assert meshes.answer(running, result("failed", adapter_id="second"))["model"] == "second"
+
+
+def test_a_job_that_ended_without_an_error_of_its_own_has_its_word_as_the_code() -> None:
+    assert meshes.answer(status("cancelled"), result("cancelled"))["error"]["code"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "made"), [(None, "glb"), ("", "glb"), ("GLB", "glb"), ("OBJ", "obj"), ("ply", "glb"), ("usdz", "glb")]
+)
+def test_a_format_that_the_original_does_not_have_is_its_default(wanted: str | None, made: str) -> None:
+    assert plan({"input_image": PNG_64, "output_format": wanted}).steps[0].inputs["output_format"] == made
+
+
+def test_a_prompt_that_a_client_wrote_goes_to_an_adapter_that_takes_one_and_the_default_to_none() -> None:
+    takes = fleet(image_to_mesh=adapter("takes", {"text_prompt": {}}))
+    assert plan({"input_image": PNG_64, "prompt": "a chair"}, takes).steps[0].inputs["text_prompt"] == "a chair"
+    assert "text_prompt" not in plan({"input_image": PNG_64}, takes).steps[0].inputs
+    assert plan({"input_image": PNG_64, "prompt": "a chair"}).ignored == ("prompt",)
+
+
+@pytest.mark.parametrize("field", ["url", "url[]"])
+def test_a_form_with_an_address_is_refused_though_it_has_all_else(field: str) -> None:
+    with pytest.raises(HttpError, match="send the picture as the part `image`") as caught:
+        meshes.read_form({"prompt": "a chair", field: "https://example.com/a.png"})
+    assert (caught.value.code, caught.value.field) == (400, "url")
+
+
 def test_errors_are_as_fastapi_tells_them() -> None:
     assert msgspec.json.decode(meshes.error(Told(404, "Mesh not found", None, {}))) == {"detail": "Mesh not found"}
+    told = meshes.error(Told(400, "want one", "seed", {}))
+    assert msgspec.json.decode(told) == {"detail": "seed: want one"}

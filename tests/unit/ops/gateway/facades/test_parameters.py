@@ -82,3 +82,54 @@ def test_a_feature_without_an_adapter_is_told(known: object) -> None:
     with pytest.raises(HttpError, match="no adapter for image_to_texture") as caught:
         fit(known, "image_mesh_painting", WANTED)  # type: ignore[arg-type]
     assert caught.value.code == 503
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "taken"),
+    [
+        ({"minimum": 1, "maximum": 8}, 1, True),
+        ({"minimum": 1, "maximum": 8}, 8, True),
+        ({"minimum": 1, "maximum": 8}, 0, False),
+        ({"minimum": 1, "maximum": 8}, 9, False),
+        ({"minimum": 1}, 0.5, False),
+        ({"minimum": 2}, True, True),
+        ({"minimum": 2}, "word", True),
+        ({"minimum": "two"}, 1, True),
+        ({"enum": ["glb", "obj"]}, "obj", True),
+        ({"enum": ["glb", "obj"]}, "ply", False),
+        ({"enum": "glb"}, "g", True),
+        ("anything", 5, True),
+    ],
+)
+def test_an_adapter_whose_bounds_or_choice_refuse_a_value_is_passed_over(
+    schema: object, value: object, taken: bool
+) -> None:
+    """Two adapters know as much; the first is taken unless it refuses the value."""
+    both = [adapter("first", {"p": schema, "mine": {}}), adapter("second", {"p": {}, "yours": {}})]
+    wanted = [Wanted("p", value), Wanted("name", 1, ("mine",)), Wanted("name", 2, ("yours",))]
+    key = "mine" if taken else "yours"
+    assert fit(fleet(image_to_mesh=both), "image_to_mesh", wanted).inputs == {"p": value, key: 1 if taken else 2}
+
+
+def test_of_adapters_that_take_as_much_the_one_that_knows_more_gets_it_and_else_the_first() -> None:
+    refuses = adapter("refuses", {"a": {}, "b": {"maximum": 1}})
+    lacks = adapter("lacks", {"a": {}})
+    wanted = [Wanted("a", 5), Wanted("b", 5)]
+    for order in ([refuses, lacks], [lacks, refuses]):
+        assert fit(fleet(image_to_mesh=order), "image_to_mesh", wanted).inputs == {"a": 5, "b": 5}
+    first, second = adapter("first", {"x": {}}), adapter("second", {"y": {}})
+    either = [Wanted("one", 1, ("x",)), Wanted("one", 1, ("y",))]
+    assert fit(fleet(image_to_mesh=[first, second]), "image_to_mesh", either).inputs == {"x": 1}
+
+
+def test_the_first_name_that_an_adapter_knows_is_taken() -> None:
+    knows_both = adapter("a", {"steps": {}, "slat_steps": {}})
+    wanted = [Wanted("step", 5, ("num_inference_steps", "slat_steps", "steps"))]
+    assert fit(fleet(image_to_mesh=knows_both), "image_to_mesh", wanted).inputs == {"slat_steps": 5}
+
+
+def test_of_two_ways_to_say_one_thing_that_an_adapter_both_knows_the_first_holds() -> None:
+    ways = [Wanted("size", 10, ("target_faces",)), Wanted("size", 20, ("target_faces",))]
+    assert fit(fleet(mesh_retopology=adapter("a", {"target_faces": {}})), "mesh_retopology", ways).inputs == {
+        "target_faces": 10
+    }

@@ -31,7 +31,7 @@ def test_one_that_was_cancelled_and_is_tried_again_runs_to_its_end() -> None:
     desk, key = cancelled()
     desk.do(events.RetryAsked(desk.ended(key), 2))
     assert desk.store() == ["retried"]
-    assert (desk.words(key), read_status("chain", desk.stream[key][-1].data).cancelling) == (
+    assert (desk.words(key), read_status(key, desk.stream[key][-1].data).cancelling) == (
         dict.fromkeys(LINE, "waiting"),
         False,
     )
@@ -71,7 +71,7 @@ def test_the_next_leader_ends_it_for_the_reason_that_was_stored(stored: str | No
     former.do(events.CancelAsked(key, "enough", 1))
     assert former.store() == ["cancelling"]
     first, last = former.stream[key]
-    told = msgspec.structs.replace(read_status("chain", last.data), reason=stored)
+    told = msgspec.structs.replace(read_status(key, last.data), reason=stored)
     leader = ChainsDesk()
     leader.do(events.ChainFound(key, record_from(key, first, last._replace(data=encode(told)))))
     assert leader.started() == ["dog-mesh"], "its job may be there"

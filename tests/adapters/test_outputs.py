@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from enum import Enum
 from pathlib import Path
@@ -211,6 +212,14 @@ def test_a_path_that_is_no_file_of_this_job_is_refused(
 
 class Colour(Enum):
     RED = "red"
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="file names are UTF-8 there")
+def test_a_file_whose_name_is_no_text_is_refused_by_its_place(folders: Folders) -> None:
+    name = os.fsdecode(b"\xff.glb")
+    (folders.out / name).write_bytes(b"glTF")
+    with pytest.raises(InvalidOutput, match=r"^outputs\.output_mesh_path: the name of the file .* is no UTF-8"):
+        folders.clean({"output_mesh_path": name})
 
 
 def test_values_of_python_become_values_of_json(folders: Folders) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.contracts.worker_frames import Hello, ModelLoaded, RunFinished, RunProgress, Shutdown
+from pocket3d.contracts.worker_frames import AdapterSpec, Hello, ModelLoaded, RunFinished, RunProgress, Shutdown
 from pocket3d.gpu_agents.devices.spec import CpuPart, DeviceSpec, cpu_device
+from pocket3d.gpu_agents.workers.launch import ExitFacts, WorkerLaunch, describe_exit
 
 from .conftest import Workers, alive, until
 
@@ -268,6 +270,23 @@ async def test_the_memory_limit_holds_for_a_worker_whose_name_is_no_text(
     await workers.send("eat_in_child", mb=300)
     told = await workers.exit()
     assert (told.worker_id, told.code) == ("w", "out_of_memory")
+
+
+def test_a_worker_without_a_folder_is_told_as_the_hosts_trouble() -> None:
+    device = DeviceSpec(id="cpu-0", kind="cpu", name="", total_mb=1024, buffer_mb=0)
+    spec = AdapterSpec(adapter_id="a", class_path="x.Y")
+    launch = WorkerLaunch(spec=spec, device=device, vram_mb=16, work_dir="/agents/w")
+    full = OSError(errno.ENOSPC, "No space left on device", "/agents/w/tmp")
+    many = OSError(errno.EMFILE, "Too many open files")
+    gone = FileNotFoundError(errno.ENOENT, "No such file or directory", "/opt/python")
+    told = [
+        describe_exit(ExitFacts(spawn_error=error), "w", None, "/opt/python", launch, []).message
+        for error in (full, many, gone)
+    ]
+    assert "/agents/w/tmp: No space left on device" in told[0] and "--work-dir" in told[0]
+    assert "Too many open files" in told[1] and "open files" in told[1]
+    assert not any("models.yaml" in each for each in told[:2])
+    assert "models.yaml" in told[2]
 
 
 async def test_a_callback_that_fails_ends_its_worker_and_is_seen(workers: Workers) -> None:

@@ -95,6 +95,10 @@ class OutputFiles:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise InvalidOutput(f"{place}: {relative!r} is not a regular file")
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidOutput(f"{place}: the name of the file {relative!r} is no UTF-8; give it another") from error
         # Compared without case: results are downloaded to systems that do not tell a.glb from A.glb.
         name = next(each for each in _numbered(artifact_name(relative)) if each.lower() not in self._names)
         self._names.add(name.lower())

@@ -108,6 +108,13 @@ def _judge(facts: ExitFacts, python: str) -> tuple[FailureCode, str]:
     if facts.spawn_error is not None:
         error = facts.spawn_error
         why = (error.strerror if isinstance(error, OSError) else None) or error
+        if isinstance(error, OSError) and error.filename != python:
+            # The host's trouble: a full or read-only disk, or no more descriptors.
+            what = "not be started" if error.filename is None else f"not be given its folder {error.filename}"
+            return FailureCode.ADAPTER_UNAVAILABLE, (
+                f"could {what}: {why}; this is the agent's host, not the adapter: look at its disk (the agent's "
+                "--work-dir) and at its limits of processes and open files"
+            )
         return FailureCode.ADAPTER_UNAVAILABLE, (
             f"could not be started with {python}: {why}; set `python` of the adapter in "
             "models.yaml to an interpreter that exists on this host"

@@ -35,7 +35,7 @@ class Link:
         return self.answer
 
 
-@pytest.mark.parametrize("data", NO_JSON)
+@pytest.mark.parametrize("data", NO_JSON, ids=len)
 async def test_an_answer_that_is_not_jetstreams_is_refused(data: bytes) -> None:
     link: Any = Link(data)
     reader = Reader(link)
@@ -46,7 +46,7 @@ async def test_an_answer_that_is_not_jetstreams_is_refused(data: bytes) -> None:
         await Publisher(link).append("a", b"", None, None, 1.0)
 
 
-@pytest.mark.parametrize("data", NO_JSON)
+@pytest.mark.parametrize("data", NO_JSON, ids=len)
 def test_a_record_of_an_object_that_is_none_is_broken(data: bytes) -> None:
     with pytest.raises(ArtifactBroken):
         read_record(Stored("OBJ_X", "$O.X.M.a", 1, data, {}, 0.0))
@@ -64,3 +64,11 @@ async def test_the_code_of_a_refusal_is_a_number_whatever_the_header_says(code: 
     with pytest.raises(ApiRefused, match="no such job") as caught:
         await call(bus, "p3d.api.list", EmptyRequest(), JobList, 1.0)
     assert caught.value.code == told
+
+
+@pytest.mark.parametrize("data", [*NO_JSON, b'{"v": 1, "jobs": 7}'], ids=len)
+async def test_an_answer_that_cannot_be_read_is_an_error_that_every_caller_expects(data: bytes) -> None:
+    bus: Any = Link(data)
+    with pytest.raises(ApiRefused, match=r"the answer of p3d\.api\.list cannot be read") as caught:
+        await call(bus, "p3d.api.list", EmptyRequest(), JobList, 1.0)
+    assert caught.value.code == 502

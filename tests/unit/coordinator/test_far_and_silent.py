@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Resident
 from pocket3d.coordinator.auction.answer_times import AnswerTimes
@@ -102,6 +103,25 @@ def test_explain_says_whether_it_waits_for_room_or_for_its_turn(desk: Desk, agen
     desk.tick(0.5)
     told = explain(desk.engine.core, desk.record(), desk.now)
     assert (told.summary, len(told.reasons)) == ("waits for room; no job like it is ahead", 1)
+
+
+def test_explain_names_the_pause_after_failures_and_not_what_was_said_before_it(agent: AgentDouble) -> None:
+    desk = Desk(bench_after=1, bench_s=30.0, unavailable_wait_s=1e9)
+    desk.hear(agent)
+    running = desk.running(agent, retry={"max_attempts": 1})
+    desk.submit("next")
+    desk.answer_calls(agent, declines={"a1": Reason(agent_id="a1", code="no_slot")})
+    told = explain(desk.engine.core, desk.record("next"), desk.now)
+    assert (told.summary, [each.code for each in told.reasons]) == (
+        "waits for room; no job like it is ahead",
+        ["no_slot"],
+    )
+    desk.failed(agent, running, "worker_crashed")
+    told = explain(desk.engine.core, desk.record("next"), desk.now)
+    assert told.summary == "what could take it is paused after failures in a row"
+    assert [(each.code, each.message) for each in told.reasons] == [
+        ("benched", "paused on this device for 30 s more after failures in a row")
+    ]
 
 
 def test_explain_counts_the_jobs_that_are_ahead(desk: Desk, agent: AgentDouble) -> None:

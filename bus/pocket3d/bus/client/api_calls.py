@@ -32,7 +32,7 @@ async def call(
     whether one stands by.
 
     Raises:
-        ApiRefused: the coordinator's own error.
+        ApiRefused: the coordinator's own error, or 502 for an answer that cannot be read.
         NoLeader: nobody answered in time.
         Disconnected: no connection, and none came in time.
     """
@@ -53,8 +53,7 @@ async def call(
                     subject, timeout, await why_away(bus), standby=await _is_there(bus, coordinators)
                 ) from error
         else:
-            _raise_error(answer)
-            return decode(kind, answer.data)
+            return _read(kind, subject, answer)
         await asyncio.sleep(_PAUSE_S)
 
 
@@ -66,6 +65,15 @@ async def _is_there(bus: Bus, service: str | None) -> bool:
     except BusError:
         return False
     return True
+
+
+def _read(kind: type[T], subject: str, answer: Msg) -> T:
+    _raise_error(answer)
+    try:
+        return decode(kind, answer.data)
+    except WireError as error:
+        told = f"the answer of {subject} cannot be read by this version of pocket3d: {error}"
+        raise ApiRefused(502, told) from error
 
 
 def _raise_error(answer: Msg) -> None:

@@ -138,9 +138,12 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     group = core.queue.group_of(record.group_key())
     line = group.lines.get(record.job_class.tenant) if group is not None else None
     reasons: list[Reason] = []
+    is_asked = False
     for agent_id, view in sorted(core.fleet.agents.items()):
-        known = group.reasons.get(agent_id) if group is not None else None
-        reasons += known or core.fleet.obstacles(view, record.group_key(), now.mono)
+        # What an agent said last holds only while it is asked.
+        shut = core.fleet.obstacles(view, record.group_key(), now.mono)
+        is_asked = is_asked or not shut
+        reasons += shut or (group.reasons.get(agent_id, []) if group is not None else [])
         reasons += _quarantines(view, record, reasons)
     if reasons and all(reason.code == DeclineCode.DRAINING for reason in reasons):
         summary = "every agent drains and takes nothing new; it waits for one that bids again, or for another"
@@ -154,6 +157,9 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     if line is not None and line.flow.account.at_limit:
         running = f"{line.flow.account.running} jobs out on agents, as many as it may (max_running)"
         summary = f"its tenant {record.job_class.tenant} has {running}"
+        return Explanation(status="queued", summary=summary, reasons=reasons)
+    if not is_asked and any(reason.code == DeclineCode.BENCHED for reason in reasons):
+        summary = "what could take it is paused after failures in a row"
         return Explanation(status="queued", summary=summary, reasons=reasons)
     if group is not None and group.plan is not None:
         told = Explanation(status="queued", summary=group.plan, reasons=reasons)

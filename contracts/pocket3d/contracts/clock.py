@@ -14,6 +14,10 @@ _FRACTION = re.compile(r"\.([0-9]+)")
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 
+#: How far the clock of whoever began to lead may be ahead of another's: a hundred years, milliseconds.
+_EPOCH_AHEAD_MS = 100 * 365 * 86_400_000
+
+
 class Now(NamedTuple):
     """One instant, read by a service and handed to an engine.
 
@@ -24,6 +28,14 @@ class Now(NamedTuple):
     mono: float
     #: Seconds since the Unix epoch, UTC.
     wall: float
+
+
+def may_be_epoch(epoch: int, wall: float) -> bool:
+    """Whether a leader may have begun at `epoch`, Unix milliseconds, as seen at `wall`, Unix seconds.
+
+    Behind one that no clock made there may be no larger number that messages can carry: nobody could lead again.
+    """
+    return epoch <= wall * 1000 + _EPOCH_AHEAD_MS
 
 
 def rfc3339(wall: float) -> str:

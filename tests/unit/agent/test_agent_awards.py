@@ -123,6 +123,18 @@ def test_an_older_epoch_is_refused_and_report_state_raises_the_fence() -> None:
     assert rig.engine.core.fence == EPOCH + 6
 
 
+def test_an_epoch_that_no_clock_made_shuts_no_leader_out() -> None:
+    rig = AgentRig()
+    refusal = only(rig.command(ReportState(coordinator_id="x", epoch=2**53 - 1)), effects.Reply).message
+    assert isinstance(refusal, CommandRefused)
+    assert (refusal.code, refusal.message) == (
+        "invalid_input",
+        "epoch 9007199254740991 of x is no time at which a coordinator began to lead",
+    )
+    reply = only(rig.command(ReportState(coordinator_id="a", epoch=EPOCH)), effects.Reply).message
+    assert isinstance(reply, StateReported), "the leader is heard as before"
+
+
 def test_a_command_for_another_life_of_this_agent_gets_no_answer() -> None:
     rig = AgentRig()
     wanted = rig.command(ReportState(coordinator_id="c", epoch=EPOCH + 9, incarnation="17-other"))

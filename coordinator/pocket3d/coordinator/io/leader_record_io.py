@@ -7,6 +7,7 @@ import structlog
 from pocket3d.bus.kv import is_gone
 from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Bus, BusError, Expect, Stored
+from pocket3d.contracts.clock import may_be_epoch
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import LeaderRecord
 from pocket3d.contracts.subjects import Subjects
@@ -26,16 +27,13 @@ log = structlog.get_logger(__name__)
 LEADER_KEY = "leader"
 #: Header of the entry's deletion by the leader itself. `nats kv del` does not set it.
 GIVEN_BACK_HEADER = "P3d-Given-Back"
-#: How far the clocks of coordinators may be ahead of the server's: a hundred years. The next leader's epoch is larger
-#: than the last one's; behind one that nobody's clock made there may be no number that messages can carry.
-_MOST_AHEAD_MS = 100 * 365 * 86_400_000
 
 
 def parse_leader_record(stored: Stored) -> LeaderRecord | None:
     """The record, or None for bytes that are none: nobody leads by them."""
     try:
         record = decode(LeaderRecord, stored.data)
-        if record.epoch > stored.time * 1000 + _MOST_AHEAD_MS:
+        if not may_be_epoch(record.epoch, stored.time):
             raise WireError("epoch", f"{record.epoch} is no time in milliseconds at which a coordinator began to lead")
     except WireError as error:
         log.warning("a leader record could not be read", subject=stored.subject, error=str(error))

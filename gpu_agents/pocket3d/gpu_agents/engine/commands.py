@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
-from pocket3d.contracts.clock import Now
+from pocket3d.contracts.clock import Now, may_be_epoch
 from pocket3d.contracts.commands import (
     AnyReply,
     Award,
@@ -49,6 +49,11 @@ def command_received(core: Core, event: CommandReceived, now: Now) -> None:
     """Carry out a command, unless its epoch is older than one seen before or it names another incarnation."""
     command, request = event.command, event.request
     if command.incarnation is not None and command.incarnation != core.identity.incarnation:
+        return
+    if not may_be_epoch(command.epoch, now.wall):
+        # Every leader after it would be refused.
+        message = f"epoch {command.epoch} of {command.coordinator_id} is no time at which a coordinator began to lead"
+        _refuse(core, request, FailureCode.INVALID_INPUT.value, message)
         return
     if command.epoch < core.fence:
         message = f"epoch {command.epoch} of {command.coordinator_id} is over: {core.fence} has spoken"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocket3d.contracts.clock import parse_rfc3339, rfc3339
+from pocket3d.contracts.clock import may_be_epoch, parse_rfc3339, rfc3339
 
 
 def test_the_form() -> None:
@@ -49,3 +49,8 @@ def test_a_time_that_no_year_holds_is_written_as_the_nearest(text: str, written:
     assert rfc3339(parse_rfc3339(text)) == written
     step = -1e9 if written < "1970" else 1e300
     assert rfc3339(parse_rfc3339(text) + step) == written
+
+
+def test_an_epoch_may_be_a_hundred_years_ahead_of_a_clock_and_no_more() -> None:
+    now, most = 1_795_000_000.0, 1_795_000_000_000 + 100 * 365 * 86_400_000
+    assert [may_be_epoch(epoch, now) for epoch in (0, 1_795_000_000_000, most, most + 1)] == [True, True, True, False]

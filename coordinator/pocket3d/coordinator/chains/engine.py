@@ -76,7 +76,7 @@ class ChainEngine:
     # -- one step
 
     def handle(self, event: events.ChainEvent, now: Now) -> list[ChainEffect]:
-        """Take in one event; what is to be done about it, in order.
+        """Take in one event; what is to be done, in order: nothing while another may lead, and all of it afterwards.
 
         Raises:
             InvalidTransition: a step was about to make a move that its table lacks.

@@ -125,7 +125,7 @@ class CoordinatorEngine:
         return effects
 
     def leads(self, now: Now) -> bool:
-        """True while this coordinator certainly leads: also after a pause that it has not noticed yet."""
+        """True while this coordinator certainly leads; false after a pause, also one that it has not noticed yet."""
         return self.core.may_decide and not watch.clock_gap(self.core, now)
 
     def _auction(self, now: Now) -> None:

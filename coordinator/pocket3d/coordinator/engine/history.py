@@ -20,8 +20,8 @@ FEATURE_CHARS = 64
 
 
 def read_last_event(job_id: str, subject: str, data: bytes, headers: Mapping[str, str]) -> LastEventRead:
-    """The last event of a job, stored on `subject`: it makes sense only if it says itself of which job and feature it
-    is, for where the job goes on its next event is stored on a subject made of these.
+    """The last event of a job, stored on `subject`: it can be read only if its body names the job and the feature that
+    the subject names, for the next event of the job is stored on a subject made of what the body says.
     """
     job_seq = decimal(headers.get(JOB_SEQ_HEADER, ""))
     try:

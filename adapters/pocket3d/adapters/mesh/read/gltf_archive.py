@@ -26,11 +26,12 @@ except ImportError:
     LZMAError = zlib.error  # type: ignore[misc, assignment]
 
 _MAX_ENTRIES = 2_000
-#: What `zipfile` raises: of its own, of what unpacks, and of names and offsets that it does not judge.
+#: What `zipfile` raises, of which it documents the first alone: of methods and versions that it does not know
+#: (RuntimeError), of what unpacks, and of names and offsets that it does not judge (from OSError on).
 _BROKEN_ZIP = (
-    *(zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError, OSError),
-    *(ValueError, LookupError, OverflowError, struct.error),
-)
+    zipfile.BadZipFile, RuntimeError, zlib.error, LZMAError, EOFError, OSError, ValueError, LookupError, OverflowError,
+    struct.error,
+)  # fmt: skip
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"\xabKTX": "image/ktx2"}
 #: What a zip may hold, by suffix, the best first.
 _MESHES = ("gltf", "glb", "vrm", "fbx", "dae", "obj", "ply", "stl", "off", "3ds")
